@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "quant/plan.hpp"
+
+namespace bitsmith::hwmodels {
+
+/// What a model can say of a policy, e.g. {"latency_ms", "ms"}, {"size_kib", "KiB"}, {"gbops", "G"}.
+struct Metric {
+  std::string name;
+  std::string unit;
+};
+
+/// One policy's price. totals[i] belongs to CostModel::metrics()[i]; steps is empty for a model that prices only whole
+/// networks, otherwise one row per step of the priced plan, with the same columns. All values are finite and >= 0.
+struct Cost {
+  struct StepCost {
+    std::vector<double> values;
+    std::string kernel;  ///< that was priced; empty where there is none
+  };
+  std::vector<double> totals;
+  std::vector<StepCost> steps;
+};
+
+/// Prices policies on one piece of hardware. Thread-safe after construction. Never trains, never chooses.
+class CostModel {
+ public:
+  virtual ~CostModel() = default;
+  virtual std::string name() const = 0;
+  virtual std::span<const Metric> metrics() const = 0;
+  virtual Cost price(const quant::NetworkInfo& network, const quant::Policy& policy) const = 0;
+  /// Whether price() is cheap (microseconds) and additive, so that searches may call it freely; false for a user's
+  /// own program.
+  virtual bool is_cheap() const { return true; }
+  /// Of everything a price depends on: part of a run's identity.
+  virtual std::string fingerprint() const = 0;
+};
+
+/// Several models side by side: metrics and costs are the models' own, one after the other.
+class CostModels {
+ public:
+  explicit CostModels(std::vector<std::unique_ptr<CostModel>> models);
+
+  std::span<const std::unique_ptr<CostModel>> models() const { return models_; }
+  std::span<const Metric> metrics() const { return metrics_; }
+  int find_metric(std::string_view name) const;  ///< index, or -1
+  /// Totals of every model, in the order of metrics().
+  std::vector<double> totals(const quant::NetworkInfo& network, const quant::Policy& policy) const;
+  bool is_cheap() const;
+  std::string fingerprint() const;
+
+ private:
+  std::vector<std::unique_ptr<CostModel>> models_;
+  std::vector<Metric> metrics_;
+};
+
+}  // namespace bitsmith::hwmodels

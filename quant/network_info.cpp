@@ -1,0 +1,248 @@
+#include "quant/network_info.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "quant/base/error.hpp"
+#include "quant/base/hash.hpp"
+
+namespace bitsmith::quant {
+namespace {
+
+std::string show(const Shape& shape) { return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width); }
+
+Shape windowed(const std::string& name, const Shape& input, int channels, const Window& window) {
+  const bool sane = window.kernel_h > 0 && window.kernel_w > 0 && window.stride_h > 0 && window.stride_w > 0 &&
+                    window.dilation_h > 0 && window.dilation_w > 0 && window.pad_top >= 0 && window.pad_left >= 0 &&
+                    window.pad_bottom >= 0 && window.pad_right >= 0;
+  if (!sane)
+    throw base::UserError(fmt::format("{}: kernel, stride and dilation must be at least 1, padding at least 0", name));
+  const int reach_h = window.dilation_h * (window.kernel_h - 1) + 1;
+  const int reach_w = window.dilation_w * (window.kernel_w - 1) + 1;
+  if (input.height + window.pad_top + window.pad_bottom < reach_h ||
+      input.width + window.pad_left + window.pad_right < reach_w)
+    throw base::UserError(fmt::format("{}: a {}x{} window does not fit into its input of {}", name, reach_h, reach_w,
+                                      show(input)));
+  return {channels, window.output_height(input.height), window.output_width(input.width)};
+}
+
+LayerInfo describe_layer(const NetworkInfo& network, int index) {
+  const Node& node = network.nodes[static_cast<std::size_t>(index)];
+  const Node& from = network.nodes[static_cast<std::size_t>(node.inputs[0])];
+  LayerInfo layer;
+  layer.name = node.name;
+  layer.node = index;
+  layer.input = from.output;
+  layer.output = node.output;
+  layer.window = node.window;
+  layer.groups = node.groups;
+  layer.bias = node.bias;
+  layer.input_signed = from.output_signed;
+  layer.kind = node.op == Op::linear ? LayerKind::linear
+               : node.groups > 1 && node.groups == from.output.channels ? LayerKind::depthwise
+                                                                        : LayerKind::conv;
+  return layer;
+}
+
+}  // namespace
+
+std::string_view op_name(Op op) {
+  switch (op) {
+    case Op::input: return "input";
+    case Op::conv: return "conv";
+    case Op::linear: return "linear";
+    case Op::batch_norm: return "batch_norm";
+    case Op::relu: return "relu";
+    case Op::relu6: return "relu6";
+    case Op::max_pool: return "max_pool";
+    case Op::average_pool: return "average_pool";
+    case Op::global_average_pool: return "global_average_pool";
+    case Op::add: return "add";
+    case Op::flatten: return "flatten";
+  }
+  return "?";
+}
+
+std::string_view layer_kind_name(LayerKind kind) {
+  switch (kind) {
+    case LayerKind::conv: return "conv";
+    case LayerKind::depthwise: return "depthwise";
+    case LayerKind::linear: return "linear";
+  }
+  return "?";
+}
+
+std::int64_t LayerInfo::weights() const {
+  if (kind == LayerKind::linear) return input.elements() * output.channels;
+  return std::int64_t{output.channels} * (input.channels / groups) * window.kernel_h * window.kernel_w;
+}
+
+std::int64_t LayerInfo::macs() const { return weights() * output.height * output.width; }
+
+std::vector<std::vector<int>> NetworkInfo::consumers() const {
+  std::vector<std::vector<int>> readers(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    for (int from : nodes[i].inputs) readers[static_cast<std::size_t>(from)].push_back(static_cast<int>(i));
+  return readers;
+}
+
+int NetworkInfo::find_layer(std::string_view wanted) const {
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (layers[i].name == wanted) return static_cast<int>(i);
+  return -1;
+}
+
+std::uint64_t NetworkInfo::hash() const {
+  base::Hasher hasher;
+  for (const Node& node : nodes) {
+    hasher.add(node.name);
+    hasher.add(op_name(node.op));
+    for (int from : node.inputs) hasher.add(from);
+    const Window& w = node.window;
+    for (int value : {w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.pad_top, w.pad_left,
+                      w.pad_bottom, w.pad_right, node.groups, int{node.bias}, node.output.channels, node.output.height,
+                      node.output.width})
+      hasher.add(value);
+    hasher.add(static_cast<double>(node.epsilon));
+  }
+  return hasher.value();
+}
+
+NetworkBuilder::NetworkBuilder(std::string network_name, Shape input) {
+  info_.name = std::move(network_name);
+  if (input.channels < 1 || input.height < 1 || input.width < 1)
+    throw base::UserError(fmt::format("{}: input of {} is empty", info_.name, show(input)));
+  Node node;
+  node.name = "input";
+  node.output = input;
+  info_.nodes.push_back(std::move(node));
+}
+
+int NetworkBuilder::push(Node node) {
+  for (const Node& other : info_.nodes)
+    if (other.name == node.name) throw base::UserError(fmt::format("two nodes are named '{}'", node.name));
+  info_.nodes.push_back(std::move(node));
+  return static_cast<int>(info_.nodes.size()) - 1;
+}
+
+int NetworkBuilder::conv(const std::string& name, int from, int out_channels, Window window, int groups, bool bias) {
+  const Shape in = shape(from);
+  if (groups < 1 || out_channels < 1 || in.channels % groups != 0 || out_channels % groups != 0)
+    throw base::UserError(fmt::format("{}: {} groups must divide {} input and {} output channels", name, groups,
+                                      in.channels, out_channels));
+  Node node;
+  node.name = name;
+  node.op = Op::conv;
+  node.inputs = {from};
+  node.window = window;
+  node.groups = groups;
+  node.bias = bias;
+  node.output = windowed(name, in, out_channels, window);
+  return push(std::move(node));
+}
+
+int NetworkBuilder::linear(const std::string& name, int from, int out_features, bool bias) {
+  if (out_features < 1) throw base::UserError(fmt::format("{}: needs at least one output", name));
+  Node node;
+  node.name = name;
+  node.op = Op::linear;
+  node.inputs = {from};
+  node.bias = bias;
+  node.output = {out_features, 1, 1};
+  return push(std::move(node));
+}
+
+int NetworkBuilder::batch_norm(const std::string& name, int from, float epsilon) {
+  Node node;
+  node.name = name;
+  node.op = Op::batch_norm;
+  node.inputs = {from};
+  node.epsilon = epsilon;
+  node.output = shape(from);
+  return push(std::move(node));
+}
+
+int NetworkBuilder::relu(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::relu;
+  node.inputs = {from};
+  node.output = shape(from);
+  node.output_signed = false;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::relu6(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::relu6;
+  node.inputs = {from};
+  node.output = shape(from);
+  node.output_signed = false;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::max_pool(const std::string& name, int from, Window window) {
+  Node node;
+  node.name = name;
+  node.op = Op::max_pool;
+  node.inputs = {from};
+  node.window = window;
+  node.output = windowed(name, shape(from), shape(from).channels, window);
+  node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::average_pool(const std::string& name, int from, Window window) {
+  Node node;
+  node.name = name;
+  node.op = Op::average_pool;
+  node.inputs = {from};
+  node.window = window;
+  node.output = windowed(name, shape(from), shape(from).channels, window);
+  node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::global_average_pool(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::global_average_pool;
+  node.inputs = {from};
+  node.output = {shape(from).channels, 1, 1};
+  node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::add(const std::string& name, int a, int b) {
+  if (shape(a) != shape(b))
+    throw base::UserError(fmt::format("{}: cannot add {} and {}", name, show(shape(a)), show(shape(b))));
+  Node node;
+  node.name = name;
+  node.op = Op::add;
+  node.inputs = {a, b};
+  node.output = shape(a);
+  node.output_signed = info_.nodes[static_cast<std::size_t>(a)].output_signed ||
+                       info_.nodes[static_cast<std::size_t>(b)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::flatten(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::flatten;
+  node.inputs = {from};
+  node.output = {static_cast<int>(shape(from).elements()), 1, 1};
+  node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
+  return push(std::move(node));
+}
+
+NetworkInfo NetworkBuilder::build() && {
+  for (std::size_t i = 0; i < info_.nodes.size(); ++i)
+    if (info_.nodes[i].op == Op::conv || info_.nodes[i].op == Op::linear)
+      info_.layers.push_back(describe_layer(info_, static_cast<int>(i)));
+  return std::move(info_);
+}
+
+}  // namespace bitsmith::quant

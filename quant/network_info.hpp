@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bitsmith::quant {
+
+/// What a node computes, in ONNX's vocabulary (Conv, Gemm, BatchNormalization, Relu, Clip(0,6), ...).
+enum class Op {
+  input,
+  conv,
+  linear,
+  batch_norm,
+  relu,
+  relu6,
+  max_pool,
+  average_pool,
+  global_average_pool,
+  add,
+  flatten
+};
+std::string_view op_name(Op op);
+
+/// One image's activation. Tensors are stored N, H, W, C (channels innermost), whatever the network.
+struct Shape {
+  int channels = 0, height = 1, width = 1;
+  std::int64_t elements() const { return std::int64_t{channels} * height * width; }
+  bool operator==(const Shape&) const = default;
+};
+
+/// The sliding window of a convolution or pooling. Padding is zeros (convolution), ignored (max) or left out of the
+/// divisor (average: ONNX's count_include_pad = 0).
+struct Window {
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int dilation_h = 1, dilation_w = 1;
+  int pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+
+  static Window square(int kernel, int stride = 1, int pad = 0, int dilation = 1) {
+    return {kernel, kernel, stride, stride, dilation, dilation, pad, pad, pad, pad};
+  }
+  int output_height(int height) const {
+    return (height + pad_top + pad_bottom - dilation_h * (kernel_h - 1) - 1) / stride_h + 1;
+  }
+  int output_width(int width) const {
+    return (width + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1;
+  }
+  bool operator==(const Window&) const = default;
+};
+
+/// One operation of a network: a plain description, no weights.
+struct Node {
+  std::string name;         ///< unique; a layer's name in policies, tables and checkpoints
+  Op op = Op::input;
+  std::vector<int> inputs;  ///< indices of earlier nodes
+  Window window;            ///< conv, max_pool, average_pool
+  int groups = 1;           ///< conv; groups == input channels is depthwise
+  bool bias = false;        ///< conv, linear
+  float epsilon = 1e-5f;    ///< batch_norm
+  Shape output;
+  bool output_signed = true;  ///< whether the output can be negative (false after ReLU, and kept by pooling)
+};
+
+enum class LayerKind { conv, depthwise, linear };
+std::string_view layer_kind_name(LayerKind kind);
+
+/// A quantizable layer (conv or linear): all that a kernel, a price or an observation needs to know of it.
+struct LayerInfo {
+  std::string name;
+  int node = 0;  ///< index in NetworkInfo::nodes
+  LayerKind kind = LayerKind::conv;
+  Shape input, output;
+  Window window;  ///< 1x1 for linear
+  int groups = 1;
+  bool bias = false;
+  bool input_signed = true;
+
+  std::int64_t weights() const;  ///< number of weights, bias not counted
+  std::int64_t macs() const;     ///< multiply-accumulates per image
+};
+
+/// The currency between folders: what a network is, without its numbers. Nodes are in topological order, node 0 is the
+/// one input, the last node is the output. Built by trainer/networks (and by import); `layers` follows from `nodes`.
+struct NetworkInfo {
+  std::string name;
+  std::vector<Node> nodes;
+  std::vector<LayerInfo> layers;  ///< in execution order: the order of a Policy's entries
+
+  /// The nodes that read each node's output, ascending.
+  std::vector<std::vector<int>> consumers() const;
+  /// Index in `layers` by name, or -1.
+  int find_layer(std::string_view name) const;
+  std::uint64_t hash() const;  ///< of everything that changes what is computed or priced
+};
+
+/// Builds a NetworkInfo node by node, inferring shapes and signs. Every method returns the new node's index.
+/// Throws UserError for shapes that do not fit (names the node, got and expected).
+class NetworkBuilder {
+ public:
+  NetworkBuilder(std::string network_name, Shape input);
+
+  int input() const { return 0; }
+  int conv(const std::string& name, int from, int out_channels, Window window, int groups = 1, bool bias = false);
+  int linear(const std::string& name, int from, int out_features, bool bias = true);
+  int batch_norm(const std::string& name, int from, float epsilon = 1e-5f);
+  int relu(const std::string& name, int from);
+  int relu6(const std::string& name, int from);
+  int max_pool(const std::string& name, int from, Window window);
+  int average_pool(const std::string& name, int from, Window window);
+  int global_average_pool(const std::string& name, int from);
+  int add(const std::string& name, int a, int b);
+  int flatten(const std::string& name, int from);
+  Shape shape(int node) const { return info_.nodes[static_cast<std::size_t>(node)].output; }
+
+  NetworkInfo build() &&;
+
+ private:
+  int push(Node node);
+
+  NetworkInfo info_;
+};
+
+}  // namespace bitsmith::quant
