@@ -10,10 +10,11 @@
 #include <utility>
 #include <vector>
 
-/// Access to HDF5 files, not their schemas. Objects are addressed by path from the root ("layers/conv1/weight").
-/// Every failure is a UserError that names the file, the object and HDF5's own reason. HDF5 is only called under one
-/// process-wide lock, so Files may be used from any thread, one at a time each. HDF5 1.10 is no shield against hostile
-/// files: malformed ones give errors, but only files from a trusted source should be opened.
+/// Access to HDF5 files, not their schemas. Objects are addressed by path from the root
+/// ("layers/conv1/weight"). Every failure is a UserError that names the file, the object and HDF5's own
+/// reason. HDF5 is only called under one process-wide lock, so Files may be used from any thread, one at a
+/// time each. HDF5 1.10 is no shield against hostile files: malformed ones give errors, but only files from a
+/// trusted source should be opened.
 namespace bitsmith::base::hdf5 {
 
 using Extents = std::vector<std::uint64_t>;  ///< outermost first; empty: a scalar
@@ -32,7 +33,8 @@ constexpr ElementType element_type() {
   return ElementType::other;
 }
 template <class T>
-concept Element = element_type<T>() != ElementType::other;
+concept Element = element_type<T>()
+!= ElementType::other;
 
 template <class T>
 struct Array {
@@ -40,13 +42,14 @@ struct Array {
   std::vector<T> values;  ///< row-major
 };
 
-inline constexpr std::uint64_t kMaxBytes = std::uint64_t{4} << 30;  ///< default bound of what one read may allocate
+inline constexpr std::uint64_t kMaxBytes = std::uint64_t{4}
+                                           << 30;  ///< default bound of what one read may allocate
 
 /// One open file: `create (make_group | write | set_attribute | ...)* close` or `open (read | ...)*`.
 class File {
  public:
-  /// A new file, in place of any old one. Equal contents written in equal order give equal bytes. Groups and datasets
-  /// list their children and attributes in order of creation. Prefer write_file, which is atomic.
+  /// A new file, in place of any old one. Equal contents written in equal order give equal bytes. Groups and
+  /// datasets list their children and attributes in order of creation. Prefer write_file, which is atomic.
   static File create(const std::filesystem::path& path);
   static File open(const std::filesystem::path& path);  ///< read only
 
@@ -65,7 +68,8 @@ class File {
 
   void make_group(const std::string& group);  ///< with its parents; may exist
 
-  /// A new dataset; missing parent groups are made. From a few KiB on it is chunked, shuffled, deflated, checksummed.
+  /// A new dataset; missing parent groups are made. From a few KiB on it is chunked, shuffled, deflated,
+  /// checksummed.
   template <Element T>
   void write(const std::string& dataset, std::span<const T> values, const Extents& shape) {
     write_raw(dataset, element_type<T>(), values.data(), values.size(), shape);
@@ -82,9 +86,9 @@ class File {
   void write_strings(const std::string& dataset, std::span<const std::string> values);
   void write_text(const std::string& dataset, std::string_view text);  ///< one string: a scalar dataset
 
-  /// Numbers are converted when none of them is out of T's range: float to double and back, integers to each other and
-  /// to floating point; floating point to integers is refused. More than `max_bytes`, or extents that the bytes in the
-  /// file cannot account for, are refused before anything is allocated.
+  /// Numbers are converted when none of them is out of T's range: float to double and back, integers to each
+  /// other and to floating point; floating point to integers is refused. More than `max_bytes`, or extents
+  /// that the bytes in the file cannot account for, are refused before anything is allocated.
   template <Element T>
   Array<T> read(const std::string& dataset, std::uint64_t max_bytes = kMaxBytes) const {
     Array<T> array{checked_extents(dataset, sizeof(T), max_bytes), {}};
@@ -99,8 +103,9 @@ class File {
   void read_into(const std::string& dataset, std::span<T> values) const {
     read_raw(dataset, element_type<T>(), values.data(), values.size());
   }
-  std::vector<std::string> read_strings(const std::string& dataset) const;  ///< fixed or variable length, any shape
-  std::string read_text(const std::string& dataset) const;                  ///< exactly one string
+  std::vector<std::string> read_strings(
+      const std::string& dataset) const;                    ///< fixed or variable length, any shape
+  std::string read_text(const std::string& dataset) const;  ///< exactly one string
 
   /// Attributes of a group, a dataset or (object "/") the file; an old value is replaced.
   void set_attribute(const std::string& object, const std::string& name, std::string_view value);
@@ -128,14 +133,16 @@ class File {
   void write_raw(const std::string& dataset, ElementType type, const void* values, std::uint64_t count,
                  const Extents& shape);
   void read_raw(const std::string& dataset, ElementType type, void* values, std::uint64_t count) const;
-  Extents checked_extents(const std::string& dataset, std::uint64_t element_bytes, std::uint64_t max_bytes) const;
+  Extents checked_extents(const std::string& dataset, std::uint64_t element_bytes,
+                          std::uint64_t max_bytes) const;
   void set_integer_attribute(const std::string& object, const std::string& name, std::int64_t value);
 
   std::int64_t id_ = -1;  ///< a hid_t
   std::filesystem::path path_;
 };
 
-/// Writes a whole file atomically: `fill` gets an empty File, and `path` is replaced once it is on disk (replace_file).
+/// Writes a whole file atomically: `fill` gets an empty File, and `path` is replaced once it is on disk
+/// (replace_file).
 void write_file(const std::filesystem::path& path, const std::function<void(File&)>& fill);
 
 }  // namespace bitsmith::base::hdf5
