@@ -14,15 +14,15 @@ struct DataOptions {
   DataFormat format = DataFormat::fashion_mnist;
   std::vector<std::string> train_files;  ///< idx: images, labels; cifar10: batches; hdf5: one file
   std::vector<std::string> test_files;   ///< likewise; never read before the very end of a run
-  int train_images = 0;       ///< of the training part after the split; 0: all
+  int train_images = 0;                  ///< of the training part after the split; 0: all
   int validation_images = 5000;  ///< taken from the training files, class-balanced by the split's seed
-  int test_images = 0;        ///< 0: all
-  std::vector<double> mean;   ///< per channel, of pixels scaled to 0..1; empty: measured on the training part
+  int test_images = 0;           ///< 0: all
+  std::vector<double> mean;  ///< per channel, of pixels scaled to 0..1; empty: measured on the training part
   std::vector<double> deviation;
-  int pad = 0;                ///< pixels of black border added on each side, always (28x28 -> 32x32 with 2)
-  int crop_pad = 0;           ///< augmentation: pad by this much, then crop at random; 0: off
-  bool flip = true;           ///< augmentation: mirror half of the images
-  int split_seed = 1;         ///< of the split alone, so that runs with other seeds see the same split
+  int pad = 0;         ///< pixels of black border added on each side, always (28x28 -> 32x32 with 2)
+  int crop_pad = 0;    ///< augmentation: pad by this much, then crop at random; 0: off
+  bool flip = true;    ///< augmentation: mirror half of the images
+  int split_seed = 1;  ///< of the split alone, so that runs with other seeds see the same split
 };
 
 enum class OptimizerKind { sgd, adam };
@@ -30,18 +30,18 @@ enum class ScheduleKind { constant, step, cosine };
 
 /// One stretch of training: the initial one, a short fine-tune of a candidate, or the long one of the winner.
 struct TrainOptions {
-  double epochs = 10;            ///< over the training part; fractions allowed
+  double epochs = 10;  ///< over the training part; fractions allowed
   int batch = 128;
-  int shards = 4;                ///< parts of a batch, each on one thread; part of the result, unlike the thread count
+  int shards = 4;  ///< parts of a batch, each on one thread; part of the result, unlike the thread count
   OptimizerKind optimizer = OptimizerKind::sgd;
   double learning_rate = 0.1;
-  double momentum = 0.9;         ///< sgd
-  bool nesterov = true;          ///< sgd
+  double momentum = 0.9;              ///< sgd
+  bool nesterov = true;               ///< sgd
   double beta1 = 0.9, beta2 = 0.999;  ///< adam
-  double weight_decay = 5e-4;    ///< convolution and linear weights only
+  double weight_decay = 5e-4;         ///< convolution and linear weights only
   ScheduleKind schedule = ScheduleKind::cosine;
-  double warmup_epochs = 0.0;    ///< linear from 0
-  std::vector<double> step_epochs;    ///< schedule step: where the rate is multiplied by step_factor
+  double warmup_epochs = 0.0;       ///< linear from 0
+  std::vector<double> step_epochs;  ///< schedule step: where the rate is multiplied by step_factor
   double step_factor = 0.1;
   double label_smoothing = 0.0;
 };

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "quant/network_info.hpp"
+#include "trainer/layer_quantization.hpp"
+#include "trainer/mode.hpp"
+#include "trainer/parameters.hpp"
+#include "trainer/tensor.hpp"
+
+namespace bitsmith::trainer {
+
+/// Sees `count` consecutive input values of the quantizable layer `layer` (index in NetworkInfo::layers),
+/// before any quantization.
+using InputObserver = std::function<void(int layer, const float* values, std::int64_t count)>;
+
+/// A network that can be run and trained: description, numbers, and the memory to compute in.
+///
+/// Protocol: `(forward(train) backward? | forward(evaluate | recalibrate))*`, one thread at a time;
+/// parameters() and buffers() may be changed between calls. A batch is cut into `shards` parts that run in
+/// parallel; batch statistics and gradients are reduced over them in order, so results depend on `shards` and
+/// never on the number of threads.
+class Network {
+ public:
+  /// Fresh weights (see make_parameters). Throws UserError for graphs it cannot run (names the node).
+  Network(quant::NetworkInfo info, std::uint64_t seed, int shards = 4);
+  ~Network();
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+
+  /// Same description, numbers and quantization, memory of its own: for another thread.
+  Network clone() const;
+  /// Parameter values, buffers and quantization of a network with the same description.
+  void copy_state_from(const Network& other);
+
+  const quant::NetworkInfo& info() const;
+  int shards() const;
+  /// Takes effect from the next forward.
+  void set_shards(int shards);
+
+  std::vector<Parameter>& parameters();
+  const std::vector<Parameter>& parameters() const;
+  std::vector<Buffer>& buffers();
+  const std::vector<Buffer>& buffers() const;
+  /// nullptr where no such name exists.
+  Parameter* find_parameter(std::string_view name);
+  const Parameter* find_parameter(std::string_view name) const;
+  Buffer* find_buffer(std::string_view name);
+  const Buffer* find_buffer(std::string_view name) const;
+
+  /// `layer` is an index in info().layers. Throws UserError for bits, scales or clip ratios that are out of
+  /// range.
+  void set_quantization(int layer, LayerQuantization quantization);
+  const LayerQuantization& quantization(int layer) const;
+  /// The scale of each weight level of a layer as its next forward will use it: one, or one per output
+  /// channel. Throws UserError if the layer's weights are not quantized.
+  std::vector<float> weight_scales(int layer) const;
+
+  /// Logits (batch x classes), valid until the next forward. Throws UserError if the images' shape is not the
+  /// network's input, the batch is empty, or (train, recalibrate) a batch norm would see a single value per
+  /// channel.
+  const Tensor& forward(const Tensor& images, Mode mode);
+  /// forward(evaluate) that also shows every layer's input, shard by shard in order, on the calling thread.
+  const Tensor& forward_observed(const Tensor& images, const InputObserver& observer);
+  /// Fills every Parameter::gradient from the gradient of the loss with respect to the logits of the last
+  /// forward(train), whose `images` must still be alive and unchanged.
+  void backward(const Tensor& logits_gradient);
+
+  /// Starts the cumulative mean that forward(recalibrate) continues: running statistics as if never updated.
+  void reset_running_statistics();
+
+ private:
+  struct Core;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace bitsmith::trainer
