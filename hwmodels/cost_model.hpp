@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quant/plan.hpp"
@@ -15,8 +16,10 @@ struct Metric {
   std::string unit;
 };
 
-/// One policy's price. totals[i] belongs to CostModel::metrics()[i]; steps is empty for a model that prices only whole
-/// networks, otherwise one row per step of the priced plan, with the same columns. All values are finite and >= 0.
+/// One policy's price. totals[i] belongs to CostModel::metrics()[i], and so does values[i] of every row. A
+/// model that prices plans has one row in `steps` per step of the plan; one that knows what part of the price
+/// is a layer's own has one row in `layers` per NetworkInfo::layers (their sum may be less than the total:
+/// pooling, additions, conversions). Either may be empty. All values are finite and >= 0.
 struct Cost {
   struct StepCost {
     std::vector<double> values;
@@ -24,6 +27,7 @@ struct Cost {
   };
   std::vector<double> totals;
   std::vector<StepCost> steps;
+  std::vector<StepCost> layers;
 };
 
 /// Prices policies on one piece of hardware. Thread-safe after construction. Never trains, never chooses.
@@ -33,8 +37,8 @@ class CostModel {
   virtual std::string name() const = 0;
   virtual std::span<const Metric> metrics() const = 0;
   virtual Cost price(const quant::NetworkInfo& network, const quant::Policy& policy) const = 0;
-  /// Whether price() is cheap (microseconds) and additive, so that searches may call it freely; false for a user's
-  /// own program.
+  /// Whether price() is cheap (microseconds) and additive, so that searches may call it freely; false for a
+  /// user's own program.
   virtual bool is_cheap() const { return true; }
   /// Of everything a price depends on: part of a run's identity.
   virtual std::string fingerprint() const = 0;

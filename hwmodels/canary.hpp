@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+namespace bitsmith::hwmodels {
+
+/// Two loops whose speed depends on the machine's state alone. They are timed with every pass of a
+/// measurement and stored beside it: a table whose canaries differ was measured on a machine that was clocked
+/// or shared differently.
+struct Canary {
+  double chain_ns = 0;  ///< one step of a dependent chain of 64-bit integer multiplications (3 cycles on Zen
+                        ///< and Core CPUs: the core clock)
+  double stream_ns =
+      0;  ///< reading and summing one KiB of fp32 out of a 4 MiB buffer (cache bandwidth, neighbours)
+};
+
+/// Runs both loops on the calling thread; about 1.5 ms. The buffer is allocated once, by the constructor.
+class CanaryLoops {
+ public:
+  CanaryLoops();
+  Canary time();
+
+ private:
+  std::vector<float> buffer_;
+};
+
+/// Each field's median; zeros for an empty list.
+Canary median_canary(const std::vector<Canary>& canaries);
+
+}  // namespace bitsmith::hwmodels

@@ -1,0 +1,56 @@
+#include "hwmodels/provenance.hpp"
+
+#include <fmt/format.h>
+#include <oneapi/dnnl/dnnl.h>
+
+#include "quant/base/cpu.hpp"
+
+namespace bitsmith::hwmodels {
+namespace {
+
+constexpr const char* kProgramVersion = "0.1.0";  // project(VERSION) of CMakeLists.txt
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("{}.{}.{} {}", version->major, version->minor, version->patch, version->hash);
+}
+
+}  // namespace
+
+Provenance current_provenance() {
+  const base::CpuInfo cpu = base::cpu_info();
+  Provenance provenance;
+  provenance.cpu = cpu.model;
+  provenance.l1d_bytes = cpu.l1d_bytes;
+  provenance.l2_bytes = cpu.l2_bytes;
+  provenance.l3_bytes = cpu.l3_bytes;
+  provenance.isa = base::isa_name(base::selected_isa());
+  provenance.onednn = onednn_version();
+#if defined(__clang__)
+  provenance.compiler = "clang " __clang_version__;
+#else
+  provenance.compiler = "gcc " __VERSION__;
+#endif
+  provenance.program = kProgramVersion;
+  return provenance;
+}
+
+std::vector<std::string> differences(const Provenance& table, const Provenance& here) {
+  std::vector<std::string> found;
+  const auto compare = [&](std::string_view what, const auto& theirs, const auto& ours) {
+    if (theirs != ours)
+      found.push_back(fmt::format("{}: the table's is '{}', this one's is '{}'", what, theirs, ours));
+  };
+  compare("CPU", table.cpu, here.cpu);
+  compare("L1 data cache (bytes)", table.l1d_bytes, here.l1d_bytes);
+  compare("L2 cache (bytes)", table.l2_bytes, here.l2_bytes);
+  compare("L3 cache (bytes)", table.l3_bytes, here.l3_bytes);
+  compare("instruction set", table.isa, here.isa);
+  compare("oneDNN", table.onednn, here.onednn);
+  compare("kernels", table.kernels, here.kernels);
+  compare("compiler", table.compiler, here.compiler);
+  compare("bitsmith", table.program, here.program);
+  return found;
+}
+
+}  // namespace bitsmith::hwmodels
