@@ -3,84 +3,14 @@
 #include <fmt/format.h>
 #include <hdf5_hl.h>
 
-#include <limits>
-
-#include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/hdf5_handle.hpp"
+#include "quant/base/hdf5_image.hpp"
+#include "quant/base/hdf5_seal.hpp"
 
 namespace bitsmith::base::hdf5 {
 namespace fs = std::filesystem;
 namespace {
-
-hid_t native_type(ElementType type) {
-  switch (type) {
-    case ElementType::float32:
-      return H5T_NATIVE_FLOAT;
-    case ElementType::float64:
-      return H5T_NATIVE_DOUBLE;
-    case ElementType::int32:
-      return H5T_NATIVE_INT32;
-    case ElementType::int64:
-      return H5T_NATIVE_INT64;
-    case ElementType::uint8:
-      return H5T_NATIVE_UINT8;
-    case ElementType::uint64:
-      return H5T_NATIVE_UINT64;
-    case ElementType::text:
-    case ElementType::other:
-      break;
-  }
-  throw InternalError("not a number type");
-}
-
-// Little-endian on disk whatever the machine, so that equal contents are equal bytes.
-hid_t stored_type(ElementType type) {
-  switch (type) {
-    case ElementType::float32:
-      return H5T_IEEE_F32LE;
-    case ElementType::float64:
-      return H5T_IEEE_F64LE;
-    case ElementType::int32:
-      return H5T_STD_I32LE;
-    case ElementType::int64:
-      return H5T_STD_I64LE;
-    case ElementType::uint8:
-      return H5T_STD_U8LE;
-    case ElementType::uint64:
-      return H5T_STD_U64LE;
-    case ElementType::text:
-    case ElementType::other:
-      break;
-  }
-  throw InternalError("not a number type");
-}
-
-std::uint64_t element_count(const Extents& shape) {
-  std::uint64_t count = 1;
-  for (std::uint64_t extent : shape) count *= extent;
-  return count;
-}
-
-Extents space_extents(hid_t space) {
-  const int rank = H5Sget_simple_extent_ndims(space);
-  Extents shape(static_cast<std::size_t>(std::max(rank, 0)));
-  if (rank > 0) H5Sget_simple_extent_dims(space, reinterpret_cast<hsize_t*>(shape.data()), nullptr);
-  return shape;
-}
-
-Id make_space(const Extents& shape) {
-  if (shape.empty()) return Id(H5Screate(H5S_SCALAR), H5Sclose);
-  const std::vector<hsize_t> extents(shape.begin(), shape.end());
-  return Id(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose);
-}
-
-Id link_properties() {
-  Id properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
-  H5Pset_create_intermediate_group(properties, 1);
-  H5Pset_char_encoding(properties, H5T_CSET_UTF8);
-  return properties;
-}
 
 Id ordered_group_properties(hid_t kind) {
   Id properties(H5Pcreate(kind), H5Pclose);
@@ -90,79 +20,18 @@ Id ordered_group_properties(hid_t kind) {
   return properties;
 }
 
-// Chunks of about 256 KiB: a few of them fit HDF5's chunk cache, and thousands of rows compress as one.
-Id dataset_properties(const Extents& shape, std::uint64_t element_bytes, bool compress) {
-  constexpr std::uint64_t kSmall = 4096, kChunkBytes = 256 << 10;
-  Id properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_attr_creation_order(properties, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
-  H5Pset_obj_track_times(properties, false);
-  if (!compress || element_count(shape) * element_bytes <= kSmall) return properties;
-  std::vector<hsize_t> chunk(shape.begin(), shape.end());
-  std::uint64_t bytes = element_count(shape) * element_bytes;
-  for (auto& extent : chunk)
-    while (bytes > kChunkBytes && extent > 1) {
-      bytes /= extent;
-      extent = (extent + 1) / 2;
-      bytes *= extent;
-    }
-  H5Pset_chunk(properties, static_cast<int>(chunk.size()), chunk.data());
-  H5Pset_shuffle(properties);
-  H5Pset_deflate(properties, 4);
-  H5Pset_fletcher32(properties);
-  return properties;
-}
-
-// Without it HDF5 clips numbers that are out of range in silence.
-H5T_conv_ret_t refuse_out_of_range(H5T_conv_except_t kind, hid_t, hid_t, void*, void*, void* seen) {
-  const bool out_of_range = kind == H5T_CONV_EXCEPT_RANGE_HI || kind == H5T_CONV_EXCEPT_RANGE_LOW;
-  if (!out_of_range) return H5T_CONV_UNHANDLED;
-  *static_cast<bool*>(seen) = true;
-  return H5T_CONV_ABORT;
-}
-
-bool is_floating(ElementType type) { return type == ElementType::float32 || type == ElementType::float64; }
-
-struct Dataset {
-  Dataset(hid_t file, const fs::path& path, const std::string& name)
-      : id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), path, "open the dataset", name), H5Dclose),
-        type(checked(H5Dget_type(id), path, "read the type of", name), H5Tclose),
-        space(checked(H5Dget_space(id), path, "read the extents of", name), H5Sclose) {
-    if (H5Sget_simple_extent_type(space) == H5S_NULL)
-      fail(path, "read", name, "it is an empty (null) dataset");
-  }
-  Id id, type, space;
-};
-
 }  // namespace
-
-std::string_view element_type_name(ElementType type) {
-  switch (type) {
-    case ElementType::float32:
-      return "float32";
-    case ElementType::float64:
-      return "float64";
-    case ElementType::int32:
-      return "int32";
-    case ElementType::int64:
-      return "int64";
-    case ElementType::uint8:
-      return "uint8";
-    case ElementType::uint64:
-      return "uint64";
-    case ElementType::text:
-      return "string";
-    case ElementType::other:
-      break;
-  }
-  return "unsupported type";
-}
 
 File File::create(const fs::path& path) {
   const Lock lock;
+  auto image = std::make_unique<Image>();
+  // HDF5 takes two files of one name for the same file, even when both live in memory.
+  static std::uint64_t count = 0;
+  const std::string name = fmt::format("image {}", count++);
   const Id creation = ordered_group_properties(H5P_FILE_CREATE);
-  const Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
-  return File(checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), path, "create", ""), path);
+  const hid_t id =
+      checked(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, creation, image->access()), path, "create", "");
+  return File(id, path, std::move(image));
 }
 
 File File::open(const fs::path& path) {
@@ -171,17 +40,23 @@ File File::open(const fs::path& path) {
   const auto status = fs::status(path, code);
   if (!fs::exists(status)) fail(path, "open", "", "no such file");
   if (!fs::is_regular_file(status)) fail(path, "open", "", "is not a regular file");
+  check_seal(path);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (id < 0)
     fail(path, "open", "", fmt::format("not an HDF5 file, or a damaged one ({})", library_reason()));
-  return File(id, path);
+  return File(id, path, nullptr);
 }
 
-File::File(File&& other) noexcept : id_(std::exchange(other.id_, -1)), path_(std::move(other.path_)) {}
+File::File(std::int64_t id, fs::path path, std::unique_ptr<Image> image)
+    : id_(id), path_(std::move(path)), image_(std::move(image)) {}
+
+File::File(File&& other) noexcept
+    : id_(std::exchange(other.id_, -1)), path_(std::move(other.path_)), image_(std::move(other.image_)) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(id_, other.id_);
   std::swap(path_, other.path_);
+  std::swap(image_, other.image_);
   return *this;
 }
 
@@ -194,9 +69,16 @@ File::~File() {
 
 void File::close() {
   if (id_ < 0) return;
-  const Lock lock;
-  checked(H5Fflush(id_, H5F_SCOPE_LOCAL), path_, "write", "");
-  checked(H5Fclose(std::exchange(id_, -1)), path_, "close", "");
+  {
+    const Lock lock;
+    checked(H5Fclose(std::exchange(id_, -1)), path_, "close", "");
+  }
+  if (image_) {
+    std::string content(image_->bytes());
+    content += seal(content);
+    replace_file(path_, content);
+  }
+  image_.reset();
 }
 
 bool File::exists(const std::string& object) const {
@@ -242,142 +124,20 @@ std::vector<std::string> File::children(const std::string& group) const {
   return names;
 }
 
-ElementType File::type(const std::string& dataset) const {
-  const Lock lock;
-  return classify(Dataset(id_, path_, dataset).type);
-}
-
-Extents File::extents(const std::string& dataset) const {
-  const Lock lock;
-  return space_extents(Dataset(id_, path_, dataset).space);
-}
-
 void File::make_group(const std::string& group) {
   const Lock lock;
   if (is_group(group)) return;
   const Id links = link_properties(), creation = ordered_group_properties(H5P_GROUP_CREATE);
   // Intermediate groups would not inherit the creation order, so parents are made one by one.
-  const auto slash = group.find_last_of('/');
-  if (slash != std::string::npos && slash > 0) make_group(group.substr(0, slash));
+  make_parent(group);
   const Id id(
       checked(H5Gcreate2(id_, group.c_str(), links, creation, H5P_DEFAULT), path_, "make the group", group),
       H5Gclose);
 }
 
-void File::write_raw(const std::string& dataset, ElementType type, const void* values, std::uint64_t count,
-                     const Extents& shape) {
-  require(element_count(shape) == count, "hdf5: the number of values is not that of the extents");
-  const Lock lock;
-  const auto slash = dataset.find_last_of('/');
-  if (slash != std::string::npos && slash > 0) make_group(dataset.substr(0, slash));
-  const Id space = make_space(shape), links = link_properties();
-  const Id properties = dataset_properties(shape, H5Tget_size(stored_type(type)), true);
-  const Id id(
-      checked(H5Dcreate2(id_, dataset.c_str(), stored_type(type), space, links, properties, H5P_DEFAULT),
-              path_, "make the dataset", dataset),
-      H5Dclose);
-  if (count > 0)
-    checked(H5Dwrite(id, native_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values), path_, "write", dataset);
-}
-
-void File::write_strings(const std::string& dataset, std::span<const std::string> values) {
-  const Lock lock;
-  std::vector<const char*> pointers;
-  for (const auto& value : values) {
-    if (value.find('\0') != std::string::npos)
-      fail(path_, "write", dataset, "a string holds the character NUL");
-    pointers.push_back(value.c_str());
-  }
-  const auto slash = dataset.find_last_of('/');
-  if (slash != std::string::npos && slash > 0) make_group(dataset.substr(0, slash));
-  const Id space = make_space({values.size()}), links = link_properties(), type = utf8_type();
-  const Id properties = dataset_properties({}, 1, false);
-  const Id id(checked(H5Dcreate2(id_, dataset.c_str(), type, space, links, properties, H5P_DEFAULT), path_,
-                      "make the dataset", dataset),
-              H5Dclose);
-  if (!pointers.empty())
-    checked(H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), path_, "write", dataset);
-}
-
-void File::write_text(const std::string& dataset, std::string_view text) {
-  const Lock lock;
-  if (text.find('\0') != std::string_view::npos)
-    fail(path_, "write", dataset, "the text holds the character NUL");
-  const auto slash = dataset.find_last_of('/');
-  if (slash != std::string::npos && slash > 0) make_group(dataset.substr(0, slash));
-  const std::string copy(text);
-  const char* pointer = copy.c_str();
-  const Id space = make_space({}), links = link_properties(), type = utf8_type();
-  const Id properties = dataset_properties({}, 1, false);
-  const Id id(checked(H5Dcreate2(id_, dataset.c_str(), type, space, links, properties, H5P_DEFAULT), path_,
-                      "make the dataset", dataset),
-              H5Dclose);
-  checked(H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &pointer), path_, "write", dataset);
-}
-
-Extents File::checked_extents(const std::string& dataset, std::uint64_t element_bytes,
-                              std::uint64_t max_bytes) const {
-  const Lock lock;
-  const Dataset opened(id_, path_, dataset);
-  const Extents shape = space_extents(opened.space);
-  std::uint64_t bytes = element_bytes;
-  bool too_many = false, empty = false;
-  for (std::uint64_t extent : shape) {
-    if (extent == 0) empty = true;
-    too_many = too_many || (extent != 0 && bytes > max_bytes / extent);
-    if (!too_many) bytes *= std::max<std::uint64_t>(extent, 1);
-  }
-  if (empty) return shape;
-  if (too_many || bytes > max_bytes)
-    fail(path_, "read", dataset, fmt::format("its extents ask for more than {} bytes", max_bytes));
-  // Deflate shrinks to 1/1032 at most: bytes beyond that are holes in a damaged or hostile file.
-  constexpr std::uint64_t kMaxRatio = 1100;
-  const std::uint64_t stored = H5Dget_storage_size(opened.id);
-  const std::uint64_t elements = bytes / element_bytes;
-  if (stored == 0 || elements / kMaxRatio > stored)
-    fail(path_, "read", dataset,
-         fmt::format("its extents ask for {} elements, but it holds {} bytes", elements, stored));
-  return shape;
-}
-
-void File::read_raw(const std::string& dataset, ElementType type, void* values, std::uint64_t count) const {
-  const Lock lock;
-  const Dataset opened(id_, path_, dataset);
-  const std::uint64_t found = element_count(space_extents(opened.space));
-  if (found != count)
-    fail(path_, "read", dataset, fmt::format("it has {} elements, expected {}", found, count));
-  const ElementType stored = classify(opened.type);
-  if (stored == ElementType::text || stored == ElementType::other ||
-      (is_floating(stored) && !is_floating(type)))
-    fail(path_, "read", dataset,
-         fmt::format("it holds {}, expected {}", element_type_name(stored), element_type_name(type)));
-  if (count == 0) return;
-  bool out_of_range = false;
-  const Id transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
-  H5Pset_type_conv_cb(transfer, refuse_out_of_range, &out_of_range);
-  if (H5Dread(opened.id, native_type(type), H5S_ALL, H5S_ALL, transfer, values) >= 0) return;
-  const std::string reason = library_reason();
-  fail(path_, "read", dataset,
-       out_of_range ? fmt::format("a number is out of the range of {}", element_type_name(type)) : reason);
-}
-
-std::vector<std::string> File::read_strings(const std::string& dataset) const {
-  const Lock lock;
-  checked_extents(dataset, sizeof(std::string), kMaxBytes);
-  const Dataset opened(id_, path_, dataset);
-  if (H5Tget_class(opened.type) != H5T_STRING) fail(path_, "read", dataset, "it does not hold strings");
-  const std::uint64_t count = element_count(space_extents(opened.space));
-  if (H5Tis_variable_str(opened.type) <= 0) checked_extents(dataset, H5Tget_size(opened.type), kMaxBytes);
-  return collect_strings(opened.type, opened.space, count, [&](hid_t type, void* into) {
-    checked(H5Dread(opened.id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, into), path_, "read", dataset);
-  });
-}
-
-std::string File::read_text(const std::string& dataset) const {
-  auto strings = read_strings(dataset);
-  if (strings.size() != 1)
-    fail(path_, "read", dataset, fmt::format("it holds {} strings, expected one", strings.size()));
-  return std::move(strings.front());
+void File::make_parent(const std::string& object) {
+  const auto slash = object.find_last_of('/');
+  if (slash != std::string::npos && slash > 0) make_group(object.substr(0, slash));
 }
 
 void File::make_scale(const std::string& dataset, const std::string& scale_name) {
@@ -394,11 +154,9 @@ void File::attach_scale(const std::string& dataset, int axis, const std::string&
 }
 
 void write_file(const fs::path& path, const std::function<void(File&)>& fill) {
-  replace_file(path, [&](const fs::path& temporary) {
-    File file = File::create(temporary);
-    fill(file);
-    file.close();
-  });
+  File file = File::create(path);
+  fill(file);
+  file.close();
 }
 
 }  // namespace bitsmith::base::hdf5

@@ -4,17 +4,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 /// Access to HDF5 files, not their schemas. Objects are addressed by path from the root
 /// ("layers/conv1/weight"). Every failure is a UserError that names the file, the object and HDF5's own
 /// reason. HDF5 is only called under one process-wide lock, so Files may be used from any thread, one at a
-/// time each. HDF5 1.10 is no shield against hostile files: malformed ones give errors, but only files from a
-/// trusted source should be opened.
+/// time each. Files written here carry a checksum of the whole (hdf5_seal.hpp); those of other programs do
+/// not, and HDF5 1.10 is no shield against hostile ones: open only what comes from a trusted source.
 namespace bitsmith::base::hdf5 {
 
 using Extents = std::vector<std::uint64_t>;  ///< outermost first; empty: a scalar
@@ -33,8 +33,7 @@ constexpr ElementType element_type() {
   return ElementType::other;
 }
 template <class T>
-concept Element = element_type<T>()
-!= ElementType::other;
+concept Element = (element_type<T>() != ElementType::other);
 
 template <class T>
 struct Array {
@@ -42,21 +41,24 @@ struct Array {
   std::vector<T> values;  ///< row-major
 };
 
-inline constexpr std::uint64_t kMaxBytes = std::uint64_t{4}
-                                           << 30;  ///< default bound of what one read may allocate
+/// Default bound of what one read may allocate.
+inline constexpr std::uint64_t kMaxBytes = std::uint64_t{4} << 30;
+
+class Image;
 
 /// One open file: `create (make_group | write | set_attribute | ...)* close` or `open (read | ...)*`.
 class File {
  public:
-  /// A new file, in place of any old one. Equal contents written in equal order give equal bytes. Groups and
-  /// datasets list their children and attributes in order of creation. Prefer write_file, which is atomic.
+  /// A new file, in place of any old one. It is built in memory and reaches the disk, atomically
+  /// (replace_file), when it is closed; without close() it is dropped. Equal contents written in equal order
+  /// give equal bytes. Groups list their children in order of creation.
   static File create(const std::filesystem::path& path);
   static File open(const std::filesystem::path& path);  ///< read only
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
   ~File();
-  void close();  ///< flushes; throws when that fails (full disk), which the destructor cannot
+  void close();
 
   const std::filesystem::path& path() const { return path_; }
 
@@ -128,8 +130,11 @@ class File {
   void attach_scale(const std::string& dataset, int axis, const std::string& scale);
 
  private:
-  File(std::int64_t id, std::filesystem::path path) : id_(id), path_(std::move(path)) {}
+  File(std::int64_t id, std::filesystem::path path, std::unique_ptr<Image> image);
 
+  void make_parent(const std::string& object);
+  void write_string_pointers(const std::string& dataset, std::span<const char* const> values,
+                             const Extents& shape);
   void write_raw(const std::string& dataset, ElementType type, const void* values, std::uint64_t count,
                  const Extents& shape);
   void read_raw(const std::string& dataset, ElementType type, void* values, std::uint64_t count) const;
@@ -139,10 +144,10 @@ class File {
 
   std::int64_t id_ = -1;  ///< a hid_t
   std::filesystem::path path_;
+  std::unique_ptr<Image> image_;  ///< of a new file
 };
 
-/// Writes a whole file atomically: `fill` gets an empty File, and `path` is replaced once it is on disk
-/// (replace_file).
+/// Creates, fills and closes: `path` is replaced when all of it is there, else left as it was.
 void write_file(const std::filesystem::path& path, const std::function<void(File&)>& fill);
 
 }  // namespace bitsmith::base::hdf5

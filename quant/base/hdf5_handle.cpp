@@ -77,4 +77,17 @@ Id open_object(hid_t file, const std::filesystem::path& path, const std::string&
             H5Oclose);
 }
 
+Id link_properties() {
+  Id properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_char_encoding(properties, H5T_CSET_UTF8);
+  return properties;
+}
+
+Dataset::Dataset(hid_t file, const std::filesystem::path& path, const std::string& name)
+    : id(checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), path, "open the dataset", name), H5Dclose),
+      type(checked(H5Dget_type(id), path, "read the type of", name), H5Tclose),
+      space(checked(H5Dget_space(id), path, "read the extents of", name), H5Sclose) {
+  if (H5Sget_simple_extent_type(space) == H5S_NULL) fail(path, "read", name, "it is an empty (null) dataset");
+}
+
 }  // namespace bitsmith::base::hdf5

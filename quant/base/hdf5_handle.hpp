@@ -64,6 +64,13 @@ ElementType classify(hid_t type);
 /// Opens a group or dataset by path.
 Id open_object(hid_t file, const std::filesystem::path& path, const std::string& object);
 
+Id link_properties();  ///< of new objects: UTF-8 names
+
+struct Dataset {
+  Dataset(hid_t file, const std::filesystem::path& path, const std::string& name);
+  Id id, type, space;
+};
+
 /// All strings of a dataset or attribute, whichever way they are stored. `read(memory_type, buffer)` calls
 /// H5Dread or H5Aread.
 template <class Read>
