@@ -7,16 +7,24 @@
 
 namespace bitsmith::trainer {
 
-/// One built-in network: a row of the table in networks.cpp.
-struct NetworkRecipe {
+/// A built-in network: any number of input channels, any input at least `min_size` pixels high and wide.
+struct NetworkRow {
   std::string_view name;
-  std::string_view about;
+  std::string_view description;
+  int min_size;
   quant::NetworkInfo (*build)(quant::Shape input, int classes);
 };
-std::span<const NetworkRecipe> network_recipes();
 
-/// Throws UserError for an unknown name (with the nearest and all names), an input the network cannot take,
-/// or less than two classes.
+/// All built-in networks. A new one is a file in this folder and a row in networks.cpp.
+std::span<const NetworkRow> network_rows();
+
+/// Throws UserError for an unknown name (the nearest is suggested), inputs that are too small, or fewer than 2 classes.
 quant::NetworkInfo build_network(std::string_view name, quant::Shape input, int classes);
+
+// The builders themselves, one family to a file.
+quant::NetworkInfo build_cnn_small(quant::Shape input, int classes);
+quant::NetworkInfo build_resnet8(quant::Shape input, int classes);
+quant::NetworkInfo build_resnet20(quant::Shape input, int classes);
+quant::NetworkInfo build_mobilenet_v2_small(quant::Shape input, int classes);
 
 }  // namespace bitsmith::trainer
