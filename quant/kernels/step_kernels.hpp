@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "quant/plan.hpp"
+#include "quant/quantizer.hpp"
+
+namespace bitsmith::quant {
+
+/// The numbers of a plan's step that is not a layer.
+struct StepNumbers {
+  float scale = 1;                                      ///< quantize
+  IntegerRange range;                                   ///< quantize
+  std::vector<float> multiplier, bias;                  ///< batch_norm: y = multiplier[c] * x + bias[c]
+  float high = std::numeric_limits<float>::infinity();  ///< relu and fused ReLU: 6 for ReLU6
+};
+
+/// Ordinary numbers for measuring and testing a step: unit scale of 8 bits, multipliers near 1.
+StepNumbers plain_numbers(const Step& step);
+
+/// A step ready to run on batches of N,H,W,C; one thread at a time, no allocation.
+class PreparedStep {
+ public:
+  virtual ~PreparedStep() = default;
+  /// `second` is the other operand of an addition, else null. `out` may be `in` for quantize's f32 -> f32
+  /// siblings: batch_norm, relu and add; not for pooling.
+  virtual void run(const void* in, const void* second, void* out) = 0;
+};
+
+/// The kernel of every step kind but `layer`: its name, stored in latency tables, and how to make it ready.
+/// Pooling of u8 and s8 serves max_pool only; everything else but quantize is f32 -> f32.
+std::string_view step_kernel_name(StepKind kind);
+bool step_kernel_serves(const Step& step);
+std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const StepNumbers& numbers);
+
+/// The oracle of all of them: plain loops.
+void reference_step(const Step& step, int batch, const StepNumbers& numbers, const void* in,
+                    const void* second, void* out);
+
+}  // namespace bitsmith::quant
