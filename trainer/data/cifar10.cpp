@@ -1,0 +1,42 @@
+#include "trainer/data/cifar10.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+#include "quant/base/error.hpp"
+#include "quant/base/file.hpp"
+
+namespace bitsmith::trainer {
+
+Dataset load_cifar10(std::span<const std::string> files, DataRole) {
+  constexpr std::size_t kPixels = 3 * 32 * 32, kRecord = 1 + kPixels;
+  if (files.empty()) throw base::UserError("format cifar10 needs at least one file, e.g. data_batch_1.bin");
+  Dataset dataset;
+  dataset.shape = {3, 32, 32};
+  dataset.classes = 10;
+  dataset.source = files.size() == 1 ? files[0] : fmt::format("{} .. {}", files.front(), files.back());
+  std::vector<std::uint8_t> planes;
+  for (const std::string& path : files) {
+    const std::string content = base::read_file(path);
+    if (content.empty()) throw base::UserError(fmt::format("{}: is empty", path));
+    if (content.size() % kRecord != 0)
+      throw base::UserError(
+          fmt::format("{}: {} bytes are not a whole number of CIFAR-10 records of {} bytes: truncated, or "
+                      "another format",
+                      path, content.size(), kRecord));
+    for (std::size_t at = 0; at < content.size(); at += kRecord) {
+      const int label = static_cast<unsigned char>(content[at]);
+      if (label >= dataset.classes)
+        throw base::UserError(
+            fmt::format("{}: record {} has label {}, allowed are 0..9", path, at / kRecord, label));
+      dataset.labels.push_back(label);
+      const auto pixels = content.begin() + static_cast<std::ptrdiff_t>(at + 1);
+      planes.insert(planes.end(), pixels, pixels + kPixels);
+    }
+  }
+  dataset.bytes = channels_innermost(std::move(planes), dataset.shape);
+  return dataset;
+}
+
+}  // namespace bitsmith::trainer

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "trainer/data/loader.hpp"
+
+namespace bitsmith::trainer {
+
+/// IDX (the format of the MNIST family; http://yann.lecun.com/exdb/mnist), gzipped or not: a file of images
+/// (unsigned bytes; N, H, W or N, C, H, W) and one of labels (unsigned bytes, N).
+Dataset load_idx(std::span<const std::string> files, DataRole role);
+
+}  // namespace bitsmith::trainer

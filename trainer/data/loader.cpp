@@ -1,0 +1,53 @@
+#include "trainer/data/loader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "quant/base/error.hpp"
+#include "trainer/data/cifar10.hpp"
+#include "trainer/data/fashion_mnist.hpp"
+#include "trainer/data/hdf5_images.hpp"
+#include "trainer/data/idx.hpp"
+
+namespace bitsmith::trainer {
+namespace {
+
+constexpr DataLoader kLoaders[] = {
+    {DataFormat::fashion_mnist, "fashion_mnist", "none: it finds its files by itself", load_fashion_mnist},
+    {DataFormat::idx, "idx", "two: the images, then their labels", load_idx},
+    {DataFormat::cifar10, "cifar10", "one or more binary batches", load_cifar10},
+    {DataFormat::hdf5, "hdf5", "one, with the datasets 'images' and 'labels'", load_hdf5_images},
+};
+
+// More is no image classification but a file of something else.
+constexpr int kMaxClasses = 100'000;
+
+}  // namespace
+
+std::span<const DataLoader> data_loaders() { return kLoaders; }
+
+const DataLoader& data_loader(DataFormat format) {
+  for (const DataLoader& loader : kLoaders)
+    if (loader.format == format) return loader;
+  throw base::InternalError("a data format without a loader");
+}
+
+Dataset load_dataset(DataFormat format, std::span<const std::string> files, DataRole role, int classes) {
+  Dataset dataset = data_loader(format).load(files, role);
+  if (dataset.classes == 0) {
+    const int largest =
+        dataset.labels.empty() ? 0 : *std::max_element(dataset.labels.begin(), dataset.labels.end());
+    if (largest >= kMaxClasses)
+      throw base::UserError(
+          fmt::format("{}: it has a label {}, allowed are 0..{}", dataset.source, largest, kMaxClasses - 1));
+    dataset.classes = classes > 0 ? classes : largest + 1;
+  }
+  check(dataset);
+  if (dataset.classes < 2)
+    throw base::UserError(
+        fmt::format("{}: every label is 0, but at least two classes are needed", dataset.source));
+  return dataset;
+}
+
+}  // namespace bitsmith::trainer
