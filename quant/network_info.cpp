@@ -10,20 +10,24 @@
 namespace bitsmith::quant {
 namespace {
 
-std::string show(const Shape& shape) { return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width); }
+std::string show(const Shape& shape) {
+  return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+}
 
 Shape windowed(const std::string& name, const Shape& input, int channels, const Window& window) {
-  const bool sane = window.kernel_h > 0 && window.kernel_w > 0 && window.stride_h > 0 && window.stride_w > 0 &&
-                    window.dilation_h > 0 && window.dilation_w > 0 && window.pad_top >= 0 && window.pad_left >= 0 &&
-                    window.pad_bottom >= 0 && window.pad_right >= 0;
+  const bool sane = window.kernel_h > 0 && window.kernel_w > 0 && window.stride_h > 0 &&
+                    window.stride_w > 0 && window.dilation_h > 0 && window.dilation_w > 0 &&
+                    window.pad_top >= 0 && window.pad_left >= 0 && window.pad_bottom >= 0 &&
+                    window.pad_right >= 0;
   if (!sane)
-    throw base::UserError(fmt::format("{}: kernel, stride and dilation must be at least 1, padding at least 0", name));
+    throw base::UserError(
+        fmt::format("{}: kernel, stride and dilation must be at least 1, padding at least 0", name));
   const int reach_h = window.dilation_h * (window.kernel_h - 1) + 1;
   const int reach_w = window.dilation_w * (window.kernel_w - 1) + 1;
   if (input.height + window.pad_top + window.pad_bottom < reach_h ||
       input.width + window.pad_left + window.pad_right < reach_w)
-    throw base::UserError(fmt::format("{}: a {}x{} window does not fit into its input of {}", name, reach_h, reach_w,
-                                      show(input)));
+    throw base::UserError(fmt::format("{}: a {}x{} window does not fit into its input of {}", name, reach_h,
+                                      reach_w, show(input)));
   return {channels, window.output_height(input.height), window.output_width(input.width)};
 }
 
@@ -39,7 +43,7 @@ LayerInfo describe_layer(const NetworkInfo& network, int index) {
   layer.groups = node.groups;
   layer.bias = node.bias;
   layer.input_signed = from.output_signed;
-  layer.kind = node.op == Op::linear ? LayerKind::linear
+  layer.kind = node.op == Op::linear                                    ? LayerKind::linear
                : node.groups > 1 && node.groups == from.output.channels ? LayerKind::depthwise
                                                                         : LayerKind::conv;
   return layer;
@@ -49,26 +53,40 @@ LayerInfo describe_layer(const NetworkInfo& network, int index) {
 
 std::string_view op_name(Op op) {
   switch (op) {
-    case Op::input: return "input";
-    case Op::conv: return "conv";
-    case Op::linear: return "linear";
-    case Op::batch_norm: return "batch_norm";
-    case Op::relu: return "relu";
-    case Op::relu6: return "relu6";
-    case Op::max_pool: return "max_pool";
-    case Op::average_pool: return "average_pool";
-    case Op::global_average_pool: return "global_average_pool";
-    case Op::add: return "add";
-    case Op::flatten: return "flatten";
+    case Op::input:
+      return "input";
+    case Op::conv:
+      return "conv";
+    case Op::linear:
+      return "linear";
+    case Op::batch_norm:
+      return "batch_norm";
+    case Op::relu:
+      return "relu";
+    case Op::relu6:
+      return "relu6";
+    case Op::max_pool:
+      return "max_pool";
+    case Op::average_pool:
+      return "average_pool";
+    case Op::global_average_pool:
+      return "global_average_pool";
+    case Op::add:
+      return "add";
+    case Op::flatten:
+      return "flatten";
   }
   return "?";
 }
 
 std::string_view layer_kind_name(LayerKind kind) {
   switch (kind) {
-    case LayerKind::conv: return "conv";
-    case LayerKind::depthwise: return "depthwise";
-    case LayerKind::linear: return "linear";
+    case LayerKind::conv:
+      return "conv";
+    case LayerKind::depthwise:
+      return "depthwise";
+    case LayerKind::linear:
+      return "linear";
   }
   return "?";
 }
@@ -100,9 +118,9 @@ std::uint64_t NetworkInfo::hash() const {
     hasher.add(op_name(node.op));
     for (int from : node.inputs) hasher.add(from);
     const Window& w = node.window;
-    for (int value : {w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.pad_top, w.pad_left,
-                      w.pad_bottom, w.pad_right, node.groups, int{node.bias}, node.output.channels, node.output.height,
-                      node.output.width})
+    for (int value : {w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.pad_top,
+                      w.pad_left, w.pad_bottom, w.pad_right, node.groups, int{node.bias},
+                      node.output.channels, node.output.height, node.output.width})
       hasher.add(value);
     hasher.add(static_cast<double>(node.epsilon));
   }
@@ -126,11 +144,12 @@ int NetworkBuilder::push(Node node) {
   return static_cast<int>(info_.nodes.size()) - 1;
 }
 
-int NetworkBuilder::conv(const std::string& name, int from, int out_channels, Window window, int groups, bool bias) {
+int NetworkBuilder::conv(const std::string& name, int from, int out_channels, Window window, int groups,
+                         bool bias) {
   const Shape in = shape(from);
   if (groups < 1 || out_channels < 1 || in.channels % groups != 0 || out_channels % groups != 0)
-    throw base::UserError(fmt::format("{}: {} groups must divide {} input and {} output channels", name, groups,
-                                      in.channels, out_channels));
+    throw base::UserError(fmt::format("{}: {} groups must divide {} input and {} output channels", name,
+                                      groups, in.channels, out_channels));
   Node node;
   node.name = name;
   node.op = Op::conv;
