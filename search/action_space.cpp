@@ -1,0 +1,146 @@
+#include "search/action_space.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "quant/base/error.hpp"
+
+namespace bitsmith::search {
+namespace {
+
+constexpr int kLowestWeightBits = 2, kLowestActivationBits = 1, kLowestSignedBits = 2, kHighestBits = 8;
+
+void check_list(const char* key, const std::vector<int>& list, int lowest) {
+  const auto refuse = [&](const std::string& why) {
+    throw base::UserError(
+        fmt::format("{}: got [{}], {}; allowed are ascending bits from {} to {}, and {} for fp32", key,
+                    fmt::join(list, ", "), why, lowest, kHighestBits, quant::kFloatBits));
+  };
+  if (list.empty()) refuse("which is empty");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const int bits = list[i];
+    if (bits != quant::kFloatBits && (bits < lowest || bits > kHighestBits)) {
+      refuse(fmt::format("of which {} is out of range", bits));
+    }
+    if (i > 0 && bits <= list[i - 1]) refuse("which does not ascend");
+  }
+}
+
+void check_pinned(const char* key, int bits) {
+  if (bits == 0 || bits == quant::kFloatBits || (bits >= kLowestWeightBits && bits <= kHighestBits)) return;
+  throw base::UserError(fmt::format("{}: got {}, allowed are {} to {}, {} for fp32, and 0 for searched", key,
+                                    bits, kLowestWeightBits, kHighestBits, quant::kFloatBits));
+}
+
+double bin_centre(std::span<const int> list, int bits) {
+  std::size_t nearest = 0;
+  for (std::size_t i = 1; i < list.size(); ++i) {
+    if (std::abs(list[i] - bits) < std::abs(list[nearest] - bits)) nearest = i;
+  }
+  return (static_cast<double>(nearest) + 0.5) / static_cast<double>(list.size());
+}
+
+}  // namespace
+
+ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions& search,
+                         const quant::QuantizationOptions& quantization)
+    : searched_{search.weight_bits, search.activation_bits} {
+  if (network.layers.empty()) {
+    throw base::UserError(fmt::format(
+        "network '{}' has no convolution and no linear layer: nothing to quantize", network.name));
+  }
+  check_list("search.weight_bits", search.weight_bits, kLowestWeightBits);
+  check_list("search.activation_bits", search.activation_bits, kLowestActivationBits);
+  check_pinned("quantization.first_layer_bits", quantization.first_layer_bits);
+  check_pinned("quantization.last_layer_bits", quantization.last_layer_bits);
+  const int first = quantization.first_layer_bits, last = quantization.last_layer_bits;
+  if (network.layers.size() == 1 && first != 0 && last != 0 && first != last) {
+    throw base::UserError(
+        fmt::format("'{}' is both the first and the last layer, but first_layer_bits is {} and "
+                    "last_layer_bits {}",
+                    network.layers[0].name, first, last));
+  }
+  choices_.assign(network.layers.size(), searched_);
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (network.layers[i].input_signed) {
+      std::erase_if(choices_[i].activation, [](int bits) { return bits < kLowestSignedBits; });
+    }
+    if (choices_[i].activation.empty()) {
+      throw base::UserError(
+          fmt::format("layer '{}': its input can be negative and needs at least {} bits, but "
+                      "search.activation_bits is [{}]",
+                      network.layers[i].name, kLowestSignedBits, fmt::join(search.activation_bits, ", ")));
+    }
+  }
+  if (first != 0) choices_.front() = {{first}, {first}};
+  if (last != 0) choices_.back() = {{last}, {last}};
+  for (int layer = 0; layer < layers(); ++layer) {
+    for (Part part : {Part::weight, Part::activation}) {
+      if (choices(layer, part).size() > 1) steps_.push_back({layer, part});
+    }
+  }
+}
+
+std::span<const int> ActionSpace::choices(int layer, Part part) const {
+  const LayerChoices& of_layer = choices_.at(static_cast<std::size_t>(layer));
+  return part == Part::weight ? of_layer.weight : of_layer.activation;
+}
+
+int ActionSpace::to_bits(int layer, Part part, double action) const {
+  base::require(!std::isnan(action), "an agent's action is NaN");
+  const std::span<const int> list = choices(layer, part);
+  const auto bins = static_cast<double>(list.size());
+  const double bin = std::clamp(std::floor(action * bins), 0.0, bins - 1.0);
+  return list[static_cast<std::size_t>(bin)];
+}
+
+double ActionSpace::to_action(int layer, Part part, int bits) const {
+  const std::span<const int> list = choices(layer, part);
+  if (list.size() > 1) return bin_centre(list, bits);
+  return bin_centre(part == Part::weight ? searched_.weight : searched_.activation, bits);
+}
+
+quant::Policy ActionSpace::lowest() const {
+  quant::Policy policy;
+  for (const LayerChoices& layer : choices_)
+    policy.layers.push_back({layer.weight.front(), layer.activation.front()});
+  return policy;
+}
+
+quant::Policy ActionSpace::pin(quant::Policy policy) const {
+  base::require(policy.layers.size() == choices_.size(), "a policy of another network");
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (choices_[i].weight.size() == 1) policy.layers[i].weight = choices_[i].weight[0];
+    if (choices_[i].activation.size() == 1) policy.layers[i].activation = choices_[i].activation[0];
+  }
+  return policy;
+}
+
+quant::Policy ActionSpace::nearest_uniform(quant::LayerBits bits) const {
+  const auto at_most = [](const std::vector<int>& list, int wanted) {
+    const auto above = std::upper_bound(list.begin(), list.end(), wanted);
+    return above == list.begin() ? list.front() : *(above - 1);
+  };
+  quant::Policy policy;
+  for (const LayerChoices& layer : choices_) {
+    policy.layers.push_back({at_most(layer.weight, bits.weight), at_most(layer.activation, bits.activation)});
+  }
+  return policy;
+}
+
+bool ActionSpace::allows(const quant::Policy& policy) const {
+  if (policy.layers.size() != choices_.size()) return false;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (!std::ranges::binary_search(choices_[i].weight, policy.layers[i].weight) ||
+        !std::ranges::binary_search(choices_[i].activation, policy.layers[i].activation)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace bitsmith::search

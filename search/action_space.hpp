@@ -1,0 +1,75 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "quant/network_info.hpp"
+#include "quant/options.hpp"
+#include "quant/policy.hpp"
+#include "search/options.hpp"
+
+namespace bitsmith::search {
+
+/// The two decisions taken for every layer.
+enum class Part { weight, activation };
+
+/// One decision of an episode.
+struct Step {
+  int layer = 0;
+  Part part = Part::weight;
+  bool operator==(const Step&) const = default;
+};
+
+/// The bits that may be chosen, layer by layer, and HAQ's mapping from a continuous action to one of them.
+///
+/// A pinned layer has one choice of each kind. Activations that can be negative need 2 bits, so 1 is struck
+/// from their lists. Decisions with one choice are not steps: a forced action teaches an agent nothing, and
+/// what it was is in the next step's observation all the same.
+class ActionSpace {
+ public:
+  /// Throws UserError for lists that are empty, not ascending or hold bits that no quantizer serves
+  /// (weights 2..8, activations 1..8, or 32), for pinned bits out of range, and for a layer that is left
+  /// without a choice.
+  ActionSpace(const quant::NetworkInfo& network, const SearchOptions& search,
+              const quant::QuantizationOptions& quantization);
+
+  int layers() const { return static_cast<int>(choices_.size()); }
+  /// Ascending, never empty.
+  std::span<const int> choices(int layer, Part part) const;
+  /// Layer by layer, weight before activation: HAQ's order.
+  std::span<const Step> steps() const { return steps_; }
+
+  /// Equal-width bins over [0, 1] (HAQ, section 3.3, for any ascending list): bin i of n is [i/n, (i+1)/n),
+  /// the last one closed. Actions outside [0, 1] count as its ends; a NaN is an InternalError.
+  int to_bits(int layer, Part part, double action) const;
+  /// The centre of the bin of `bits`. Where the decision is forced, the centre of the bin that the nearest
+  /// choice has in the list that is searched elsewhere, so that observations are comparable over layers.
+  double to_action(int layer, Part part, int bits) const;
+
+  quant::Policy lowest() const;
+  /// `policy` with the pinned layers (and whatever else has one choice) at their bits, the rest untouched.
+  quant::Policy pin(quant::Policy policy) const;
+  /// Every decision at the highest choice that is at most `bits`, else at the lowest one.
+  quant::Policy nearest_uniform(quant::LayerBits bits) const;
+  bool allows(const quant::Policy& policy) const;
+
+ private:
+  struct LayerChoices {
+    std::vector<int> weight, activation;
+  };
+  std::vector<LayerChoices> choices_;
+  LayerChoices searched_;
+  std::vector<Step> steps_;
+};
+
+/// The bits that a decision is about.
+inline int& bits_of(quant::Policy& policy, Step step) {
+  quant::LayerBits& bits = policy.layers[static_cast<std::size_t>(step.layer)];
+  return step.part == Part::weight ? bits.weight : bits.activation;
+}
+inline int bits_of(const quant::Policy& policy, Step step) {
+  const quant::LayerBits& bits = policy.layers[static_cast<std::size_t>(step.layer)];
+  return step.part == Part::weight ? bits.weight : bits.activation;
+}
+
+}  // namespace bitsmith::search
