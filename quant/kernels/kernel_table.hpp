@@ -55,6 +55,10 @@ struct BitRange {
   bool contains(int bits) const { return bits >= low && bits <= high; }
 };
 
+/// Packs a layer's numbers and gets it ready to run.
+using MakeKernel = std::unique_ptr<PreparedKernel>(const LayerInfo& layer, LayerBits bits, Storage from,
+                                                   Storage to, int batch, const LayerNumbers& numbers);
+
 /// One implementation of layers. To add one: a file pair with a prepare function, and a row in
 /// kernel_table.cpp; tests and the profiler loop over the rows.
 struct KernelRow {
@@ -66,8 +70,7 @@ struct KernelRow {
   bool integer_output;  ///< can write u8 and s8 besides f32
   /// Shapes and sizes beyond the above that it cannot do; null: none.
   bool (*refuses)(const LayerInfo& layer, LayerBits bits, Storage from);
-  std::unique_ptr<PreparedKernel> (*make)(const LayerInfo& layer, LayerBits bits, Storage from, Storage to,
-                                          int batch, const LayerNumbers& numbers);
+  MakeKernel* make;
 
   /// Whether it can compute the layer at all on a CPU with its instruction set.
   bool capable(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const;

@@ -1,0 +1,160 @@
+#include "quant/kernels/kernel_table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+
+#include "quant/base/error.hpp"
+#include "quant/kernels/onednn_layer.hpp"
+#include "quant/kernels/packed_layer.hpp"
+#include "quant/kernels/weight_only_layer.hpp"
+#include "quant/quantizer.hpp"
+
+namespace bitsmith::quant {
+namespace {
+
+using base::Isa;
+
+constexpr BitRange kFp32{kFloatBits, kFloatBits};
+constexpr BitRange kUpTo8{2, 8};  // weights
+constexpr BitRange kActivations{1, 8};
+constexpr BitRange kUpTo4{2, 4};
+constexpr const char* kIntegers = "u8/s8 * s8 -> s32";
+constexpr const char* kNibbles = "u8/s8 * s4 -> s32";
+
+// Columns: name, arithmetic, isa, weight bits, activation bits, conv, depthwise, linear, integer output,
+// refuses, make.
+const std::array kRows{
+    KernelRow{"onednn_f32",
+              "f32 * f32 -> f32",
+              {},
+              kFp32,
+              kFp32,
+              true,
+              true,
+              true,
+              false,
+              nullptr,
+              make_onednn_f32},
+    KernelRow{"onednn_int8",
+              kIntegers,
+              {},
+              kUpTo8,
+              kActivations,
+              true,
+              true,
+              true,
+              true,
+              onednn_int8_refuses,
+              make_onednn_int8},
+    KernelRow{"packed_int8_avx512", kIntegers, Isa::avx512, kUpTo8, kActivations, true, false, true, true,
+              packed_refuses, make_packed<Isa::avx512, 8>},
+    KernelRow{"packed_int8_avx2", kIntegers, Isa::avx2, kUpTo8, kActivations, true, true, true, true,
+              packed_refuses, make_packed<Isa::avx2, 8>},
+    KernelRow{"packed_int8_scalar", kIntegers, Isa::scalar, kUpTo8, kActivations, true, true, true, true,
+              packed_refuses, make_packed<Isa::scalar, 8>},
+    KernelRow{"packed_int4_avx512", kNibbles, Isa::avx512, kUpTo4, kActivations, true, false, true, true,
+              packed_refuses, make_packed<Isa::avx512, 4>},
+    KernelRow{"packed_int4_avx2", kNibbles, Isa::avx2, kUpTo4, kActivations, true, false, true, true,
+              packed_refuses, make_packed<Isa::avx2, 4>},
+    KernelRow{"packed_int4_scalar", kNibbles, Isa::scalar, kUpTo4, kActivations, true, false, true, true,
+              packed_refuses, make_packed<Isa::scalar, 4>},
+    KernelRow{"weight_only_int8_avx512", "f32 * s8 -> f32", Isa::avx512, kUpTo8, kFp32, true, true, true,
+              false, nullptr, make_weight_only<Isa::avx512, 8>},
+    KernelRow{"weight_only_int8_avx2", "f32 * s8 -> f32", Isa::avx2, kUpTo8, kFp32, true, true, true, false,
+              nullptr, make_weight_only<Isa::avx2, 8>},
+    KernelRow{"weight_only_int8_scalar", "f32 * s8 -> f32", Isa::scalar, kUpTo8, kFp32, true, true, true,
+              false, nullptr, make_weight_only<Isa::scalar, 8>},
+    KernelRow{"weight_only_int4_avx512", "f32 * s4 -> f32", Isa::avx512, kUpTo4, kFp32, true, false, true,
+              false, nullptr, make_weight_only<Isa::avx512, 4>},
+    KernelRow{"weight_only_int4_avx2", "f32 * s4 -> f32", Isa::avx2, kUpTo4, kFp32, true, false, true, false,
+              nullptr, make_weight_only<Isa::avx2, 4>},
+    KernelRow{"weight_only_int4_scalar", "f32 * s4 -> f32", Isa::scalar, kUpTo4, kFp32, true, false, true,
+              false, nullptr, make_weight_only<Isa::scalar, 4>},
+};
+
+}  // namespace
+
+bool KernelRow::capable(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const {
+  const bool kind = layer.kind == LayerKind::linear      ? linear
+                    : layer.kind == LayerKind::depthwise ? depthwise
+                                                         : conv;
+  return kind && weight_bits.contains(bits.weight) && activation_bits.contains(bits.activation) &&
+         (from == Storage::f32) == (bits.activation == kFloatBits) &&
+         (to == Storage::f32 || integer_output) && (refuses == nullptr || !refuses(layer, bits, from));
+}
+
+bool KernelRow::serves(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const {
+  return (!isa || *isa == base::selected_isa()) && capable(layer, bits, from, to);
+}
+
+std::unique_ptr<PreparedKernel> KernelRow::prepare(const LayerInfo& layer, LayerBits bits, Storage from,
+                                                   Storage to, int batch, const LayerNumbers& numbers) const {
+  base::require(capable(layer, bits, from, to), "a kernel was asked for a layer that it cannot compute");
+  base::require(batch >= 1, "a kernel needs at least one image");
+  if (isa) {
+    const auto isas = base::available_isas();
+    base::require(std::find(isas.begin(), isas.end(), *isa) != isas.end(),
+                  "this CPU lacks a kernel's instructions");
+  }
+  const std::size_t channels = static_cast<std::size_t>(layer.output.channels);
+  const std::size_t weights = static_cast<std::size_t>(layer.weights());
+  const bool floats = bits.weight == kFloatBits;
+  base::require(numbers.multiplier.size() == channels && numbers.bias.size() == channels,
+                "a layer has one multiplier and one bias per output channel");
+  base::require((floats ? numbers.float_weights.size() : numbers.weights.size()) == weights,
+                "a layer's weights have another number of elements than the layer");
+  if (!floats) {
+    const IntegerRange range = integer_range(bits.weight, true);
+    base::require(std::all_of(numbers.weights.begin(), numbers.weights.end(),
+                              [&](std::int8_t w) { return w >= range.low && w <= range.high; }),
+                  "a weight is outside of its bits' range");
+  }
+  return make(layer, bits, from, to, batch, numbers);
+}
+
+std::span<const KernelRow> kernel_rows() { return kRows; }
+
+const KernelRow* find_kernel_row(std::string_view name) {
+  for (const KernelRow& row : kRows)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+
+Storage input_storage(const LayerInfo& layer, LayerBits bits) {
+  if (bits.activation == kFloatBits) return Storage::f32;
+  return layer.input_signed ? Storage::s8 : Storage::u8;
+}
+
+std::int64_t storage_bytes(Storage storage) { return storage == Storage::f32 ? 4 : 1; }
+
+LayerNumbers random_numbers(const LayerInfo& layer, LayerBits bits, Storage to, base::Rng& rng) {
+  LayerNumbers numbers;
+  const std::size_t count = static_cast<std::size_t>(layer.weights());
+  const double terms = static_cast<double>(layer.weights() / layer.output.channels);
+  double weight_size = 0.5, input_size = 0.5;  // root mean squares, roughly
+  if (bits.weight == kFloatBits) {
+    for (std::size_t i = 0; i < count; ++i)
+      numbers.float_weights.push_back(static_cast<float>(rng.uniform(-1, 1)));
+  } else {
+    const IntegerRange range = integer_range(bits.weight, true);
+    for (std::size_t i = 0; i < count; ++i)
+      numbers.weights.push_back(static_cast<std::int8_t>(
+          range.low + static_cast<int>(rng.below(static_cast<std::uint64_t>(range.levels())))));
+    weight_size = 0.6 * range.high;
+  }
+  if (bits.activation != kFloatBits)
+    input_size = 0.6 * integer_range(bits.activation, layer.input_signed).high;
+  const double spread = std::sqrt(terms) * weight_size * input_size;  // of an accumulator
+  const double wanted = to == Storage::f32 ? 1 : 64;
+  for (int c = 0; c < layer.output.channels; ++c) {
+    numbers.multiplier.push_back(static_cast<float>(wanted / spread * rng.uniform(0.5, 1.5)));
+    numbers.bias.push_back(static_cast<float>(wanted * rng.uniform(-0.5, 0.5)));
+  }
+  if (to == Storage::u8) numbers.low = 0, numbers.high = 255;
+  if (to == Storage::s8) numbers.low = -127, numbers.high = 127;
+  return numbers;
+}
+
+}  // namespace bitsmith::quant

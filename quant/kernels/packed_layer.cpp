@@ -1,0 +1,157 @@
+#include "quant/kernels/packed_layer.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "quant/base/cpu.hpp"
+#include "quant/kernels/dispatch.hpp"
+#include "quant/kernels/epilogue.hpp"
+#include "quant/kernels/image_rows.hpp"
+#include "quant/kernels/packed_gemm_kernels.hpp"
+#include "quant/packing.hpp"
+
+namespace bitsmith::quant {
+namespace {
+
+constexpr std::int64_t kPanelBytes = 256
+                                     << 10;  // rows that share a decoded tile: a quarter of a usual L2 cache
+constexpr std::int64_t kFewRows = 8;         // below, decoding on the way is cheaper than through a tile
+constexpr std::int64_t kMaxDepth = 65536;    // 255 * 127 * 65536 < 2^31, and so is 255 * 7 * 16 * 65536
+
+class PackedLayer final : public PreparedKernel {
+ public:
+  PackedLayer(const LayerInfo& layer, Storage from, Storage to, int batch, const LayerNumbers& numbers,
+              int weight_bits, const PackedGemmKernels& kernels)
+      : kernels_(kernels),
+        geometry_(layer, batch),
+        from_(from),
+        to_(to),
+        weight_bits_(weight_bits),
+        low_(numbers.low),
+        high_(numbers.high),
+        epilogue_(make_epilogue(numbers)) {
+    if (to != Storage::f32) {
+      low_ = std::max(low_, to == Storage::u8 ? 0.0f : -128.0f);
+      high_ = std::min(high_, to == Storage::u8 ? 255.0f : 127.0f);
+    }
+    const std::vector<std::int8_t> weights = effective_weights(numbers, epilogue_);
+    const int zero = from == Storage::s8 ? kernels.zero : 0;
+    for (int g = 0; g < geometry_.groups; ++g) {
+      const std::vector<std::int8_t> matrix = geometry_.group_matrix(weights, g);
+      groups_.emplace_back(matrix, geometry_.outputs(), geometry_.depth(), weight_bits, 4);
+      for (int o = 0; o < geometry_.outputs(); ++o) {
+        const auto row = matrix.begin() + o * geometry_.depth();
+        std::int32_t sum = 0;
+        for (std::int64_t k = 0; k < geometry_.depth(); ++k) sum += row[k];
+        correction_.push_back(-zero * sum);
+      }
+    }
+    const std::int64_t depth = groups_[0].padded_depth();
+    direct_ = geometry_.rows_are_input() && depth == geometry_.depth() && from == Storage::u8 &&
+              kernels.element_bytes == 1;
+    row_bytes_ = depth * kernels.element_bytes;
+    const std::int64_t panel = std::max<std::int64_t>(kernels.max_rows, kPanelBytes / row_bytes_);
+    panel_ = std::min(geometry_.pixels(), panel / kernels.max_rows * kernels.max_rows);
+    if (!direct_) rows_.assign(static_cast<std::size_t>(panel_ * row_bytes_), 0);
+    if (weight_bits == 4 || kernels.decode_int8 != nullptr)
+      tile_.resize(static_cast<std::size_t>(PackedMatrix::kBlock * row_bytes_));
+    sums_.resize(static_cast<std::size_t>(PackedMatrix::kBlock * kernels.max_rows));
+  }
+
+  void run(const void* in, void* out) override {
+    for (int group = 0; group < geometry_.groups; ++group)
+      for (std::int64_t first = 0; first < geometry_.pixels(); first += panel_) {
+        const std::int64_t count = std::min(panel_, geometry_.pixels() - first);
+        const std::uint8_t* rows = gather(group, first, count, in);
+        for (int block = 0; block < groups_[0].blocks(); ++block)
+          multiply(group, block, first, count, rows, out);
+      }
+  }
+
+  std::int64_t weight_bytes() const override {
+    std::int64_t bytes = 0;
+    for (const PackedMatrix& matrix : groups_) bytes += matrix.bytes();
+    return bytes + static_cast<std::int64_t>(correction_.size() * 3 * sizeof(float));
+  }
+
+ private:
+  const std::uint8_t* gather(int group, std::int64_t first, std::int64_t count, const void* in) {
+    if (direct_) return static_cast<const std::uint8_t*>(in) + first * row_bytes_;
+    const bool is_signed = from_ == Storage::s8;
+    gather_rows(geometry_, group, first, count, in, 1, kernels_.element_bytes, is_signed ? kernels_.zero : 0,
+                is_signed ? kernels_.load_signed : kernels_.load_unsigned, row_bytes_, rows_.data());
+    return rows_.data();
+  }
+
+  void multiply(int group, int block, std::int64_t first, std::int64_t count, const std::uint8_t* rows,
+                void* out) {
+    const PackedMatrix& matrix = groups_[static_cast<std::size_t>(group)];
+    const std::int64_t depth = matrix.padded_depth();
+    const int width = matrix.width(block), used = matrix.used(block);
+    const bool few = weight_bits_ == 4 && count < kFewRows && kernels_.multiply_int4 != nullptr;
+    const void* tile = matrix.block(block);
+    if (!few && weight_bits_ == 4) {
+      kernels_.decode_int4(matrix.block(block), depth, width, tile_.data());
+      tile = tile_.data();
+    } else if (!few && kernels_.decode_int8 != nullptr) {
+      kernels_.decode_int8(matrix.block(block), depth, width, tile_.data());
+      tile = tile_.data();
+    }
+    const std::int64_t channel = std::int64_t{group} * geometry_.outputs() + block * PackedMatrix::kBlock;
+    const auto finish = to_ == Storage::f32  ? kernels_.finish_f32
+                        : to_ == Storage::u8 ? kernels_.finish_u8
+                                             : kernels_.finish_s8;
+    for (std::int64_t done = 0; done < count; done += kernels_.max_rows) {
+      const int some = static_cast<int>(std::min<std::int64_t>(kernels_.max_rows, count - done));
+      if (few)
+        kernels_.multiply_int4(rows + done * row_bytes_, row_bytes_, some, matrix.block(block), depth, width,
+                               sums_.data());
+      else
+        kernels_.multiply(rows + done * row_bytes_, row_bytes_, some, tile, depth, width, sums_.data());
+      for (int r = 0; r < some; ++r) {
+        const std::int64_t at = (first + done + r) * geometry_.output.channels + channel;
+        finish(sums_.data() + r * width, correction_.data() + channel, epilogue_.offset.data() + channel,
+               epilogue_.multiplier.data() + channel, low_, high_, used,
+               static_cast<std::uint8_t*>(out) + at * storage_bytes(to_));
+      }
+    }
+  }
+
+  const PackedGemmKernels& kernels_;
+  RowGeometry geometry_;
+  Storage from_, to_;
+  int weight_bits_;
+  float low_, high_;
+  Epilogue epilogue_;
+  std::vector<PackedMatrix> groups_;
+  std::vector<std::int32_t> correction_;  ///< per output channel, for what `zero` adds to every activation
+  bool direct_ = false;                   ///< the input itself is the rows
+  std::int64_t row_bytes_ = 0, panel_ = 0;
+  std::vector<std::uint8_t> rows_, tile_;
+  std::vector<std::int32_t> sums_;
+};
+
+}  // namespace
+
+bool packed_refuses(const LayerInfo& layer, LayerBits, Storage) {
+  return layer.weights() / layer.output.channels > kMaxDepth;
+}
+
+template <base::Isa kIsa, int kBits>
+std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits, Storage from, Storage to,
+                                            int batch, const LayerNumbers& numbers) {
+  const PackedGemmKernels& kernels =
+      pick_isa(kIsa, scalar::packed_gemm_kernels, avx2::packed_gemm_kernels, avx512::packed_gemm_kernels);
+  return std::make_unique<PackedLayer>(layer, from, to, batch, numbers, kBits, kernels);
+}
+
+template MakeKernel make_packed<base::Isa::scalar, 8>;
+template MakeKernel make_packed<base::Isa::avx2, 8>;
+template MakeKernel make_packed<base::Isa::avx512, 8>;
+template MakeKernel make_packed<base::Isa::scalar, 4>;
+template MakeKernel make_packed<base::Isa::avx2, 4>;
+template MakeKernel make_packed<base::Isa::avx512, 4>;
+
+}  // namespace bitsmith::quant

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+
+#include "quant/kernels/kernel_table.hpp"
+
+namespace bitsmith::quant {
+
+// Our own integer kernels: rows of 8-bit activations times packed 8- or 4-bit weights, one form per
+// instruction set. 4-bit weights are decoded to a tile of bytes that many rows use, or, for few rows, on the
+// way into the dot product.
+
+/// Made for scalar, avx2 and avx512, at 8 and 4 bits of weight storage.
+template <base::Isa kIsa, int kBits>
+std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits bits, Storage from, Storage to,
+                                            int batch, const LayerNumbers& numbers);
+
+/// Products of more than 65,536 terms could overflow 32 bits.
+bool packed_refuses(const LayerInfo& layer, LayerBits bits, Storage from);
+
+}  // namespace bitsmith::quant
