@@ -1,0 +1,37 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "quant/policy.hpp"
+#include "search/action_space.hpp"
+
+namespace bitsmith::search {
+
+/// What a policy costs, one price per constraint.
+using Prices = std::function<std::vector<double>(const quant::Policy&)>;
+
+struct Feasibility {
+  std::optional<quant::Policy> policy;  ///< within every limit, if one was found
+  std::vector<double> tightest;  ///< without a policy: per constraint, the lowest price found, by itself
+  bool proven = false;           ///< without a policy: there is none, not just none found
+};
+
+/// Looks for any policy within all limits, lowering bits is not taken to lower prices.
+///
+/// Prices that are sums over layers are solved exactly: the Pareto set of price vectors is built layer by
+/// layer (dynamic programming), and "none" is a proof unless the set had to be cut. Where the sum of
+/// single-layer changes turns out not to be the price (conversions between layers), the result is only where
+/// a coordinate descent on the true prices starts.
+Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::span<const double> limits);
+
+/// The same where every price is a program run: the lowest bits, then uniform policies from low to high.
+/// Never proven.
+Feasibility find_feasible_by_few_prices(const ActionSpace& space, const Prices& prices,
+                                        std::span<const double> limits);
+
+bool within(std::span<const double> prices, std::span<const double> limits);
+
+}  // namespace bitsmith::search
