@@ -43,7 +43,7 @@ IdxFile read_idx(const std::string& path) {
                                  std::uint32_t{byte(at + 2)} << 8 | byte(at + 3);
     file.extents.push_back(extent);
     // Stops growing once it is beyond the file (4 GiB at most), so 64 bits are enough.
-    if (file.elements <= present) file.elements *= extent;
+    if (extent == 0 || file.elements <= present) file.elements *= extent;
   }
   if (file.elements != present)
     throw base::UserError(fmt::format(
