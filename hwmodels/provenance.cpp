@@ -4,6 +4,8 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "quant/base/cpu.hpp"
+#include "quant/kernels/kernel_table.hpp"
+#include "quant/kernels/step_kernels.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -13,6 +15,17 @@ constexpr const char* kProgramVersion = "0.1.0";  // project(VERSION) of CMakeLi
 std::string onednn_version() {
   const dnnl_version_t* version = dnnl_version();
   return fmt::format("{}.{}.{} {}", version->major, version->minor, version->patch, version->hash);
+}
+
+std::string kernel_names() {
+  std::string names;
+  const auto add = [&](std::string_view name) { names.append(names.empty() ? "" : ", ").append(name); };
+  for (const quant::KernelRow& row : quant::kernel_rows()) add(row.name);
+  using quant::StepKind;
+  for (StepKind kind : {StepKind::quantize, StepKind::batch_norm, StepKind::relu, StepKind::add,
+                        StepKind::max_pool, StepKind::average_pool, StepKind::global_average_pool})
+    add(quant::step_kernel_name(kind));
+  return names;
 }
 
 }  // namespace
@@ -26,6 +39,7 @@ Provenance current_provenance() {
   provenance.l3_bytes = cpu.l3_bytes;
   provenance.isa = base::isa_name(base::selected_isa());
   provenance.onednn = onednn_version();
+  provenance.kernels = kernel_names();
 #if defined(__clang__)
   provenance.compiler = "clang " __clang_version__;
 #else

@@ -12,7 +12,7 @@ struct Provenance {
   std::int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
   std::string isa;      ///< that the kernels were told to use
   std::string onednn;   ///< version and git hash
-  std::string kernels;  ///< the kernel table: names and versions of its rows
+  std::string kernels;  ///< names of all kernels, in the order of their tables
   std::string compiler;
   std::string program;  ///< bitsmith's version
   bool operator==(const Provenance&) const = default;

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hwmodels/latency_table.hpp"
+#include "hwmodels/options.hpp"
+#include "hwmodels/step_catalog.hpp"
+#include "quant/kernels/kernel_table.hpp"
+
+namespace bitsmith::hwmodels {
+
+/// The bits as which a kernel is timed for a layer between these storages: the widest pair it serves. All
+/// pairs that it serves are computed on operands packed in the same way, so one timing holds for all. None:
+/// it serves no pair.
+std::optional<quant::LayerBits> timed_bits(const quant::KernelRow& row, const quant::LayerInfo& layer,
+                                           quant::Storage from, quant::Storage to);
+
+/// On one thread, as all plans run: throughput comes from several at once.
+EntryKey entry_key(std::string step_key, std::string kernel, quant::LayerBits bits, int batch, bool cold);
+
+/// What has to be timed so that a step can be priced.
+struct Candidate {
+  EntryKey key;  ///< warm
+  quant::Step step;
+  const quant::KernelRow* row = nullptr;  ///< of a layer; null for other steps
+};
+
+/// Every kernel that serves some (weight, activation) bits of the choices in some step of the catalog, and
+/// every other step; distinct by key, in the order of the catalog.
+std::vector<Candidate> find_candidates(const quant::NetworkInfo& network, const StepCatalog& catalog,
+                                       const BitChoices& choices, int batch);
+
+/// The entries that price every policy of the choices: the candidates', cold for layers where
+/// options.cold_weights.
+std::vector<EntryKey> needed_entries(const quant::NetworkInfo& network, const BitChoices& choices,
+                                     const HostOptions& options);
+
+}  // namespace bitsmith::hwmodels

@@ -1,0 +1,168 @@
+#include "hwmodels/profiler.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <span>
+
+#include "hwmodels/candidates.hpp"
+#include "hwmodels/latency_table_file.hpp"
+#include "hwmodels/measurement.hpp"
+#include "hwmodels/stopwatch.hpp"
+#include "hwmodels/subjects.hpp"
+#include "quant/base/error.hpp"
+#include "quant/base/parallel.hpp"
+#include "quant/base/random.hpp"
+
+namespace bitsmith::hwmodels {
+namespace {
+
+constexpr std::size_t kGroup = 128;
+constexpr std::int64_t kColdBytes = std::int64_t{4} << 20;  // of copies per kernel: 512 MiB per group
+constexpr std::uint64_t kSeed = 1;                          // orders and operands; prices do not depend on it
+
+void check(const HostOptions& options) {
+  const auto refuse = [](const char* key, double got, const char* allowed) {
+    throw base::UserError(fmt::format("host {}: got {:g}, allowed is {}", key, got, allowed));
+  };
+  if (options.batch < 1 || options.batch > 65536) refuse("batch", options.batch, "1 to 65536");
+  if (options.samples < 1 || options.samples > 10000) refuse("samples", options.samples, "1 to 10000");
+  if (!(options.sample_ms > 0 && options.sample_ms <= 10000))
+    refuse("sample_ms", options.sample_ms, "> 0 to 10000");
+  if (!(options.max_age_days >= 0)) refuse("max_age_days", options.max_age_days, ">= 0");
+}
+
+std::vector<EntryKey> keys_of(const Candidate& candidate) {
+  std::vector<EntryKey> keys = {candidate.key};
+  if (candidate.row != nullptr) {
+    keys.push_back(candidate.key);
+    keys.back().cold = true;
+  }
+  return keys;
+}
+
+/// The entries of `old` that hold here and now. None where the machine or the program is another.
+LatencyTable still_true(const LatencyTable& old, const Provenance& here, double max_age_days,
+                        std::int64_t now) {
+  LatencyTable table;
+  table.provenance = here;
+  if (!differences(old.provenance, here).empty()) return table;
+  table.canaries = old.canaries;
+  for (const auto& [key, entry] : old.entries())
+    if (!is_expired(entry, max_age_days, now)) table.set(key, entry);
+  return table;
+}
+
+std::int64_t largest_elements(const quant::NetworkInfo& network, const Candidate& candidate) {
+  const quant::Step& step = candidate.step;
+  std::int64_t elements = std::max(step.input.elements(), step.output.elements());
+  if (step.kind == quant::StepKind::layer) {
+    const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(step.layer)];
+    elements = std::max({elements, layer.input.elements(), layer.output.elements()});
+  }
+  return elements * candidate.key.batch;
+}
+
+Entry entry_of(const Timing& timing, std::int64_t measured_at) {
+  Entry entry;
+  entry.samples_us = timing.samples_us;
+  entry.min_us = timing.min_us();
+  entry.median_us = timing.median_us();
+  entry.spread = timing.spread();
+  entry.runs_per_sample = timing.runs_per_sample;
+  entry.measured_at = measured_at;
+  return entry;
+}
+
+void measure_group(const quant::NetworkInfo& network, std::span<const Candidate> group,
+                   const MeasurementOptions& options, LatencyTable& table, ProfileReport& report,
+                   const std::function<void(int, int)>& progress) {
+  Activations activations(kSeed);
+  for (const Candidate& candidate : group) activations.reserve(largest_elements(network, candidate));
+  std::vector<std::unique_ptr<Subject>> owners;
+  std::vector<Subject*> subjects;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    owners.push_back(
+        make_subject(network, group[i], activations, kColdBytes, base::derive_seed(kSeed, "weights", i)));
+    subjects.push_back(owners.back().get());
+  }
+  const Measurement measured = measure(subjects, options, progress);
+  const std::int64_t date = unix_time();
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    for (EntryKey& key : keys_of(group[i])) {
+      const Timing& timing = key.cold ? measured.cold[i] : measured.warm[i];
+      report.noisy += !key.cold && timing.spread() > options.max_spread;
+      table.set(std::move(key), entry_of(timing, date));
+      ++report.measured;
+    }
+  }
+  table.canaries.insert(table.canaries.end(), measured.canaries.begin(), measured.canaries.end());
+}
+
+}  // namespace
+
+ProfileReport profile(const quant::NetworkInfo& network, const BitChoices& choices,
+                      const HostOptions& options, LatencyTable& table,
+                      const std::function<void(const LatencyTable&)>& checkpoint,
+                      const base::Progress& progress) {
+  check(options);
+  const std::int64_t start = now_ns();
+  const Provenance here = current_provenance();
+  std::vector<Candidate> candidates =
+      find_candidates(network, enumerate_steps(network, choices), choices, options.batch);
+  std::vector<EntryKey> needed;
+  for (const Candidate& candidate : candidates)
+    for (EntryKey& key : keys_of(candidate)) needed.push_back(std::move(key));
+
+  ProfileReport report;
+  report.reasons = staleness(table, here, needed, options.max_age_days, unix_time());
+  table = still_true(table, here, options.max_age_days, unix_time());
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const auto keys = keys_of(candidate);
+    return std::all_of(keys.begin(), keys.end(),
+                       [&](const EntryKey& key) { return table.find(key) != nullptr; });
+  });
+
+  MeasurementOptions how;
+  how.samples = options.samples;
+  how.sample_ms = options.sample_ms;
+  const double total = static_cast<double>(candidates.size());
+  const auto measure_all = [&] {
+    for (std::size_t first = 0; first < candidates.size(); first += kGroup) {
+      const auto group =
+          std::span<const Candidate>(candidates).subspan(first, std::min(kGroup, candidates.size() - first));
+      how.seed = base::derive_seed(kSeed, "group", first);
+      measure_group(network, group, how, table, report, [&](int done, int of) {
+        progress("kernel", static_cast<double>(first) + static_cast<double>(group.size()) * done / of, total,
+                 "");
+      });
+      if (checkpoint) checkpoint(table);
+    }
+  };
+  // One body: it runs on this thread, and has told OpenMP, and so oneDNN, to use no other.
+  base::parallel_for(1, [&](int) { measure_all(); });
+  report.kept = static_cast<int>(needed.size()) - report.measured;
+  report.seconds = static_cast<double>(now_ns() - start) / 1e9;
+  return report;
+}
+
+LatencyTable profile_to_file(const quant::NetworkInfo& network, const BitChoices& choices,
+                             const HostOptions& options, const std::filesystem::path& file,
+                             const base::Progress& progress, ProfileReport* report) {
+  LatencyTable table;
+  std::error_code code;
+  const bool is_new = !std::filesystem::exists(file, code);
+  if (is_new)
+    table.provenance = current_provenance();
+  else
+    table = load_latency_table(file);
+  ProfileReport done = profile(
+      network, choices, options, table, [&](const LatencyTable& so_far) { save_latency_table(so_far, file); },
+      progress);
+  if (report != nullptr) *report = std::move(done);
+  return table;
+}
+
+}  // namespace bitsmith::hwmodels

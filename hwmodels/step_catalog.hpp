@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "quant/network_info.hpp"
+#include "quant/plan.hpp"
+
+namespace bitsmith::hwmodels {
+
+/// Bits that policies may use; kFloatBits is fp32. 8 bits and fp32 are always among them: every search is
+/// compared with uniform 8 bits and with fp32. Signed activations take no 1 bit.
+struct BitChoices {
+  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 7, 8, quant::kFloatBits};
+  std::vector<int> activation_bits = {2, 3, 4, 5, 6, 7, 8, quant::kFloatBits};
+};
+
+/// Every (weight bits, activation bits) of `choices` that some kernel here can serve for this layer,
+/// ascending. Throws UserError for bits that no quantizer has.
+std::vector<quant::LayerBits> layer_choices(const quant::LayerInfo& layer, const BitChoices& choices);
+
+/// A step that plans may hold, and its key.
+struct CatalogStep {
+  quant::Step step;  ///< kernel not chosen; of a layer the bits are an example
+  std::string key;   ///< Step::shape_key
+};
+
+/// Every distinct step that policies of these choices lower to: of layers, one per layer, input and output
+/// storage; of the others, one per key.
+struct StepCatalog {
+  std::vector<CatalogStep> layers, others;
+};
+
+/// By lowering. A step depends on whether its own layer and the layers around it compute on integers or on
+/// floats, not on how many bits the integers have; so each layer is put into each of its modes while all
+/// others are in each of theirs.
+StepCatalog enumerate_steps(const quant::NetworkInfo& network, const BitChoices& choices);
+
+}  // namespace bitsmith::hwmodels
