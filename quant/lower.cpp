@@ -1,15 +1,192 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <utility>
+
+#include "quant/base/error.hpp"
+#include "quant/kernels/kernel_table.hpp"
 #include "quant/plan.hpp"
 
 namespace bitsmith::quant {
+namespace {
 
-std::string_view storage_name(Storage storage) {
-  switch (storage) {
-    case Storage::f32: return "f32";
-    case Storage::u8: return "u8";
-    case Storage::s8: return "s8";
+class FirstCapableKernel final : public KernelChooser {
+ public:
+  std::string choose(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const override {
+    for (const KernelRow& row : kernel_rows())
+      if (row.serves(layer, bits, from, to)) return std::string(row.name);
+    throw base::InternalError(fmt::format("no kernel serves layer '{}' at w{}a{}, {} -> {}", layer.name,
+                                          bits.weight, bits.activation, storage_name(from),
+                                          storage_name(to)));
   }
-  return "?";
+};
+
+class Lowering {
+ public:
+  Lowering(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser)
+      : network_(network), chooser_(chooser), readers_(network.consumers()), made_by_(network.nodes.size()) {
+    plan_.network = &network;
+    plan_.policy = policy;
+    for (std::size_t i = 0; i < network.layers.size(); ++i)
+      layer_at_[network.layers[i].node] = static_cast<int>(i);
+  }
+
+  Plan run() && {
+    made_by_[0] = Step::kNetworkInput;
+    std::vector<bool> fused(network_.nodes.size(), false);
+    for (int node = 1; node < static_cast<int>(network_.nodes.size()); ++node) {
+      if (fused[at(node)]) continue;
+      if (node_at(node).op == Op::flatten) {
+        made_by_[at(node)] = made_by_[at(input_of(node))];
+        continue;
+      }
+      Step step = node_at(node).op == Op::conv || node_at(node).op == Op::linear ? layer_step(node)
+                                                                                 : other_step(node);
+      const int index = static_cast<int>(plan_.steps.size());
+      for (int part = node; part != step.result; part = readers_[at(part)][0])
+        fused[at(readers_[at(part)][0])] = true;
+      made_by_[at(node)] = made_by_[at(step.result)] = index;
+      plan_.steps.push_back(std::move(step));
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  static std::size_t at(int index) { return static_cast<std::size_t>(index); }
+  const Node& node_at(int node) const { return network_.nodes[at(node)]; }
+  int input_of(int node) const { return node_at(node).inputs[0]; }
+
+  /// The one reader of a node, or -1 if there is none, or more.
+  int only_reader(int node) const { return readers_[at(node)].size() == 1 ? readers_[at(node)][0] : -1; }
+
+  bool is_relu(int node) const {
+    return node >= 0 && (node_at(node).op == Op::relu || node_at(node).op == Op::relu6);
+  }
+
+  void fuse_relu(Step& step) const {
+    const int reader = only_reader(step.result);
+    if (!is_relu(reader)) return;
+    step.fused_relu = true;
+    step.activation = step.result = reader;
+  }
+
+  LayerBits bits_of(int layer) const { return plan_.policy.layers[at(layer)]; }
+
+  /// The quantized layer that alone reads a node's value, directly or through max pooling and flattening,
+  /// which commute with quantization; -1 if there is none.
+  int only_quantized_reader(int node) const {
+    for (int reader = only_reader(node); reader >= 0; reader = only_reader(reader)) {
+      if (const auto found = layer_at_.find(reader); found != layer_at_.end())
+        return bits_of(found->second).activation != kFloatBits ? found->second : -1;
+      if (node_at(reader).op != Op::max_pool && node_at(reader).op != Op::flatten) return -1;
+    }
+    return -1;
+  }
+
+  Storage storage_of(int step) const {
+    return step == Step::kNetworkInput ? Storage::f32 : plan_.steps[at(step)].to;
+  }
+
+  /// The step that gives the value of `node` as the integers that `layer` reads.
+  int quantized(int node, int layer) {
+    const int source = made_by_[at(node)];
+    if (storage_of(source) != Storage::f32) return source;  // written for this layer alone
+    const LayerBits bits = bits_of(layer);
+    const auto [place, is_new] = quantized_.try_emplace({source, bits.activation}, 0);
+    if (is_new) {
+      Step step;
+      step.kind = StepKind::quantize;
+      step.node = step.result = source == Step::kNetworkInput ? 0 : plan_.steps[at(source)].result;
+      step.input = step.output = node_at(step.node).output;
+      step.to = input_storage(network_.layers[at(layer)], bits);
+      step.first = source;
+      step.scale_of = layer;
+      place->second = static_cast<int>(plan_.steps.size());
+      plan_.steps.push_back(std::move(step));
+    }
+    return place->second;
+  }
+
+  Step layer_step(int node) {
+    Step step;
+    step.node = step.result = node;
+    step.layer = layer_at_.at(node);
+    const LayerInfo& layer = network_.layers[at(step.layer)];
+    step.bits = bits_of(step.layer);
+    step.input = layer.input;
+    step.output = layer.output;
+    step.from = input_storage(layer, step.bits);
+    step.first =
+        step.from == Storage::f32 ? made_by_[at(input_of(node))] : quantized(input_of(node), step.layer);
+    const int reader = only_reader(node);
+    if (reader >= 0 && node_at(reader).op == Op::batch_norm) step.batch_norm = step.result = reader;
+    fuse_relu(step);
+    const int target = only_quantized_reader(step.result);
+    if (target >= 0 && step.from != Storage::f32) {
+      step.to = input_storage(network_.layers[at(target)], bits_of(target));
+      step.scale_of = target;
+    }
+    step.kernel = chooser_.choose(layer, step.bits, step.from, step.to);
+    return step;
+  }
+
+  Step other_step(int node) {
+    const Node& info = node_at(node);
+    Step step;
+    step.node = step.result = node;
+    step.input = node_at(input_of(node)).output;
+    step.output = info.output;
+    step.window = info.window;
+    step.first = made_by_[at(input_of(node))];
+    switch (info.op) {
+      case Op::batch_norm:
+        step.kind = StepKind::batch_norm;
+        break;
+      case Op::relu:
+      case Op::relu6:
+        step.kind = StepKind::relu;
+        break;
+      case Op::max_pool:
+        step.kind = StepKind::max_pool;
+        step.from = step.to = storage_of(step.first);
+        if (step.to != Storage::f32) step.scale_of = plan_.steps[at(step.first)].scale_of;
+        break;
+      case Op::average_pool:
+        step.kind = StepKind::average_pool;
+        break;
+      case Op::global_average_pool:
+        step.kind = StepKind::global_average_pool;
+        break;
+      case Op::add:
+        step.kind = StepKind::add;
+        step.second = made_by_[at(info.inputs[1])];
+        fuse_relu(step);
+        break;
+      default:
+        throw base::InternalError(fmt::format("{}: cannot lower a {}", info.name, op_name(info.op)));
+    }
+    return step;
+  }
+
+  const NetworkInfo& network_;
+  const KernelChooser& chooser_;
+  std::vector<std::vector<int>> readers_;
+  std::vector<int> made_by_;                      ///< node -> step that leaves its value behind
+  std::map<int, int> layer_at_;                   ///< node -> layer
+  std::map<std::pair<int, int>, int> quantized_;  ///< (source step, bits) -> quantize step
+  Plan plan_;
+};
+
+}  // namespace
+
+const KernelChooser& first_capable_kernel() {
+  static const FirstCapableKernel chooser;
+  return chooser;
 }
+
+Plan lower(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser) {
+  validate_policy(network, policy);
+  return Lowering(network, policy, chooser).run();
+}
+
 }  // namespace bitsmith::quant

@@ -30,8 +30,8 @@ struct Shape {
   bool operator==(const Shape&) const = default;
 };
 
-/// The sliding window of a convolution or pooling. Padding is zeros (convolution), ignored (max) or left out of the
-/// divisor (average: ONNX's count_include_pad = 0).
+/// The sliding window of a convolution or pooling. Padding is zeros (convolution), ignored (max) or left out
+/// of the divisor (average: ONNX's count_include_pad = 0).
 struct Window {
   int kernel_h = 1, kernel_w = 1;
   int stride_h = 1, stride_w = 1;
@@ -52,7 +52,7 @@ struct Window {
 
 /// One operation of a network: a plain description, no weights.
 struct Node {
-  std::string name;         ///< unique; a layer's name in policies, tables and checkpoints
+  std::string name;  ///< unique; a layer's name in policies, tables and checkpoints
   Op op = Op::input;
   std::vector<int> inputs;  ///< indices of earlier nodes
   Window window;            ///< conv, max_pool, average_pool
@@ -81,8 +81,9 @@ struct LayerInfo {
   std::int64_t macs() const;     ///< multiply-accumulates per image
 };
 
-/// The currency between folders: what a network is, without its numbers. Nodes are in topological order, node 0 is the
-/// one input, the last node is the output. Built by trainer/networks (and by import); `layers` follows from `nodes`.
+/// The currency between folders: what a network is, without its numbers. Nodes are in topological order, node
+/// 0 is the one input, the last node is the output. Built by trainer/networks (and by import); `layers`
+/// follows from `nodes`.
 struct NetworkInfo {
   std::string name;
   std::vector<Node> nodes;
@@ -102,7 +103,8 @@ class NetworkBuilder {
   NetworkBuilder(std::string network_name, Shape input);
 
   int input() const { return 0; }
-  int conv(const std::string& name, int from, int out_channels, Window window, int groups = 1, bool bias = false);
+  int conv(const std::string& name, int from, int out_channels, Window window, int groups = 1,
+           bool bias = false);
   int linear(const std::string& name, int from, int out_features, bool bias = true);
   int batch_norm(const std::string& name, int from, float epsilon = 1e-5f);
   int relu(const std::string& name, int from);

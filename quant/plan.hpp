@@ -15,27 +15,42 @@ enum class Storage { f32, u8, s8 };
 std::string_view storage_name(Storage storage);
 
 enum class StepKind {
-  layer,     ///< a kernel call: convolution or matrix product, with bias, batch norm's scale, ReLU and output conversion fused
+  layer,     ///< a kernel call: convolution or matrix product, with bias, batch norm's scale, ReLU and output
+             ///< conversion fused
   quantize,  ///< f32 -> u8/s8 at the scale of the layer that reads it
-  batch_norm, relu,  ///< those that could not be fused into a layer (ReLU and ReLU6 alike)
-  add,       ///< residual addition, with a following ReLU fused
-  max_pool, average_pool, global_average_pool
+  batch_norm,
+  relu,  ///< those that could not be fused into a layer (ReLU and ReLU6 alike)
+  add,   ///< residual addition, with a following ReLU fused
+  max_pool,
+  average_pool,
+  global_average_pool
 };
 std::string_view step_kind_name(StepKind kind);
 
-/// One call. `key()` tells all that its price depends on, so that equal keys are measured once.
+/// One call. `shape_key()` and `kernel` tell all that its price depends on, so that equal steps are measured
+/// once.
 struct Step {
+  static constexpr int kNetworkInput = -1, kNothing = -2;
+
   StepKind kind = StepKind::layer;
-  int node = 0;        ///< the network's node that this step computes (for quantize: whose output it converts)
-  int layer = -1;      ///< kind == layer: index in NetworkInfo::layers
-  LayerBits bits;      ///< kind == layer
+  int node = 0;    ///< the network's node that this step computes (for quantize: whose output it converts)
+  int layer = -1;  ///< kind == layer: index in NetworkInfo::layers
+  LayerBits bits;  ///< kind == layer
   std::string kernel;  ///< kind == layer: the row of the kernel table that serves it; empty: not chosen yet
   Shape input, output;
-  Window window;       ///< pooling
+  Window window;  ///< pooling
   Storage from = Storage::f32, to = Storage::f32;
   bool fused_relu = false;
 
-  /// Without the kernel, e.g. "conv 16x32x32 -> 32x16x16 k3x3 s2 p1 g1 u8 -> f32" or "add 16x32x32 f32 -> f32".
+  int first = kNetworkInput;  ///< the step whose output this one reads
+  int second = kNothing;      ///< add: the step that gives the other operand, or kNetworkInput
+  int batch_norm = -1;        ///< kind == layer: the node of the batch norm fused into it, or -1
+  int activation = -1;        ///< fused_relu: the node of the ReLU or ReLU6
+  int scale_of = -1;          ///< to != f32: the layer whose input quantizer (bits, scale) the output is for
+  int result = 0;             ///< the last node fused into this step: whose value the output is
+
+  /// Without the kernel, e.g. "conv 16x32x32 -> 32x16x16 k3x3 s2 p1 g1 u8 -> f32" or "add 16x32x32 f32 ->
+  /// f32".
   std::string shape_key(const NetworkInfo& network) const;
 };
 
@@ -57,9 +72,11 @@ class KernelChooser {
 /// The first row of the kernel table that can serve the layer: for models that do not measure.
 const KernelChooser& first_capable_kernel();
 
-/// Lowers: batch norm and ReLU after a layer are fused into it; a layer whose only reader is a quantized layer writes
-/// that layer's integers directly; a tensor read by several layers or by an add stays f32, and is quantized once per
-/// distinct (bits, scale) reader. This is exactly the arithmetic that quantization-aware training simulates.
-Plan lower(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser = first_capable_kernel());
+/// Lowers: batch norm and ReLU after a layer are fused into it; a layer whose only reader is a quantized
+/// layer writes that layer's integers directly; a tensor read by several layers or by an add stays f32, and
+/// is quantized once per distinct (bits, scale) reader. This is exactly the arithmetic that
+/// quantization-aware training simulates.
+Plan lower(const NetworkInfo& network, const Policy& policy,
+           const KernelChooser& chooser = first_capable_kernel());
 
 }  // namespace bitsmith::quant

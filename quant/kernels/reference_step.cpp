@@ -1,0 +1,102 @@
+#include <algorithm>
+#include <cmath>
+
+#include "quant/kernels/step_kernels.hpp"
+
+namespace bitsmith::quant {
+namespace {
+
+double read(Storage storage, const void* data, std::int64_t i) {
+  switch (storage) {
+    case Storage::f32:
+      return static_cast<double>(static_cast<const float*>(data)[i]);
+    case Storage::u8:
+      return static_cast<const std::uint8_t*>(data)[i];
+    case Storage::s8:
+      return static_cast<const std::int8_t*>(data)[i];
+  }
+  return 0;
+}
+
+void write(Storage storage, void* data, std::int64_t i, double value) {
+  switch (storage) {
+    case Storage::f32:
+      static_cast<float*>(data)[i] = static_cast<float>(value);
+      break;
+    case Storage::u8:
+      static_cast<std::uint8_t*>(data)[i] = static_cast<std::uint8_t>(value);
+      break;
+    case Storage::s8:
+      static_cast<std::int8_t*>(data)[i] = static_cast<std::int8_t>(value);
+      break;
+  }
+}
+
+void pool(const Step& step, int n, int y, int x, int c, const void* in, void* out) {
+  Window w = step.window;
+  if (step.kind == StepKind::global_average_pool)
+    w = {step.input.height, step.input.width, 1, 1, 1, 1, 0, 0, 0, 0};
+  double sum = 0, largest = -std::numeric_limits<double>::infinity();
+  int taps = 0;
+  for (int ky = 0; ky < w.kernel_h; ++ky)
+    for (int kx = 0; kx < w.kernel_w; ++kx) {
+      const int iy = y * w.stride_h - w.pad_top + ky * w.dilation_h;
+      const int ix = x * w.stride_w - w.pad_left + kx * w.dilation_w;
+      if (iy < 0 || iy >= step.input.height || ix < 0 || ix >= step.input.width) continue;
+      const double value = read(
+          step.from, in,
+          ((std::int64_t{n} * step.input.height + iy) * step.input.width + ix) * step.input.channels + c);
+      sum += value;
+      largest = std::max(largest, value);
+      ++taps;
+    }
+  const double result = taps == 0 ? 0 : step.kind == StepKind::max_pool ? largest : sum / taps;
+  write(step.to, out,
+        ((std::int64_t{n} * step.output.height + y) * step.output.width + x) * step.output.channels + c,
+        result);
+}
+
+}  // namespace
+
+void reference_step(const Step& step, int batch, const StepNumbers& numbers, const void* in,
+                    const void* second, void* out) {
+  const float* x = static_cast<const float*>(in);
+  const std::int64_t elements = step.output.elements() * batch;
+  const double high = static_cast<double>(numbers.high);
+  switch (step.kind) {
+    case StepKind::max_pool:
+    case StepKind::average_pool:
+    case StepKind::global_average_pool:
+      for (int n = 0; n < batch; ++n)
+        for (int y = 0; y < step.output.height; ++y)
+          for (int column = 0; column < step.output.width; ++column)
+            for (int c = 0; c < step.output.channels; ++c) pool(step, n, y, column, c, in, out);
+      return;
+    case StepKind::quantize:
+      for (std::int64_t i = 0; i < elements; ++i)
+        write(step.to, out, i, quantize_one(x[i], numbers.scale, numbers.range));
+      return;
+    case StepKind::batch_norm:
+      for (std::int64_t i = 0; i < elements; ++i) {
+        const std::size_t c = static_cast<std::size_t>(i % step.output.channels);
+        write(step.to, out, i,
+              static_cast<double>(numbers.multiplier[c]) * static_cast<double>(x[i]) +
+                  static_cast<double>(numbers.bias[c]));
+      }
+      return;
+    case StepKind::relu:
+      for (std::int64_t i = 0; i < elements; ++i)
+        write(step.to, out, i, std::clamp(static_cast<double>(x[i]), 0.0, high));
+      return;
+    case StepKind::add:
+      for (std::int64_t i = 0; i < elements; ++i) {
+        const double sum = static_cast<double>(x[i] + static_cast<const float*>(second)[i]);
+        write(step.to, out, i, step.fused_relu ? std::clamp(sum, 0.0, high) : sum);
+      }
+      return;
+    case StepKind::layer:
+      return;
+  }
+}
+
+}  // namespace bitsmith::quant

@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+
+#include "quant/plan.hpp"
+
+namespace bitsmith::quant {
+namespace {
+
+std::string show(const Shape& shape) {
+  if (shape.height == 1 && shape.width == 1) return fmt::format("{}", shape.channels);
+  return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+}
+
+// "3" for equal values, else "3x1".
+std::string pair(int a, int b) { return a == b ? fmt::format("{}", a) : fmt::format("{}x{}", a, b); }
+
+std::string show(const Window& w) {
+  const bool even = w.pad_top == w.pad_left && w.pad_top == w.pad_bottom && w.pad_top == w.pad_right;
+  std::string text =
+      fmt::format(" k{}x{} s{} p{}", w.kernel_h, w.kernel_w, pair(w.stride_h, w.stride_w),
+                  even ? fmt::format("{}", w.pad_top)
+                       : fmt::format("{},{},{},{}", w.pad_top, w.pad_left, w.pad_bottom, w.pad_right));
+  if (w.dilation_h != 1 || w.dilation_w != 1) text += fmt::format(" d{}", pair(w.dilation_h, w.dilation_w));
+  return text;
+}
+
+}  // namespace
+
+std::string_view storage_name(Storage storage) {
+  switch (storage) {
+    case Storage::f32:
+      return "f32";
+    case Storage::u8:
+      return "u8";
+    case Storage::s8:
+      return "s8";
+  }
+  return "?";
+}
+
+std::string_view step_kind_name(StepKind kind) {
+  switch (kind) {
+    case StepKind::layer:
+      return "layer";
+    case StepKind::quantize:
+      return "quantize";
+    case StepKind::batch_norm:
+      return "batch_norm";
+    case StepKind::relu:
+      return "relu";
+    case StepKind::add:
+      return "add";
+    case StepKind::max_pool:
+      return "max_pool";
+    case StepKind::average_pool:
+      return "average_pool";
+    case StepKind::global_average_pool:
+      return "global_average_pool";
+  }
+  return "?";
+}
+
+std::string Step::shape_key(const NetworkInfo& network) const {
+  std::string text;
+  if (kind == StepKind::layer) {
+    const LayerInfo& info = network.layers[static_cast<std::size_t>(layer)];
+    const bool linear = info.kind == LayerKind::linear;
+    text =
+        fmt::format("{} {} -> {}", layer_kind_name(info.kind),
+                    linear ? fmt::format("{}", info.input.elements()) : show(info.input), show(info.output));
+    if (!linear) text += show(info.window) + fmt::format(" g{}", info.groups);
+  } else if (input == output) {
+    text = fmt::format("{} {}", step_kind_name(kind), show(input));
+  } else {
+    text = fmt::format("{} {} -> {}", step_kind_name(kind), show(input), show(output));
+  }
+  if (kind == StepKind::max_pool || kind == StepKind::average_pool) text += show(window);
+  text += fmt::format(" {} -> {}", storage_name(from), storage_name(to));
+  if (fused_relu) text += " relu";
+  return text;
+}
+
+}  // namespace bitsmith::quant
