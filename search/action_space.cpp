@@ -76,8 +76,15 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
                       network.layers[i].name, kLowestSignedBits, fmt::join(search.activation_bits, ", ")));
     }
   }
-  if (first != 0) choices_.front() = {{first}, {first}};
-  if (last != 0) choices_.back() = {{last}, {last}};
+  pinned_.assign(choices_.size(), false);
+  if (first != 0) {
+    choices_.front() = {{first}, {first}};
+    pinned_.front() = true;
+  }
+  if (last != 0) {
+    choices_.back() = {{last}, {last}};
+    pinned_.back() = true;
+  }
   for (int layer = 0; layer < layers(); ++layer) {
     for (Part part : {Part::weight, Part::activation}) {
       if (choices(layer, part).size() > 1) steps_.push_back({layer, part});
@@ -116,6 +123,14 @@ quant::Policy ActionSpace::pin(quant::Policy policy) const {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     if (choices_[i].weight.size() == 1) policy.layers[i].weight = choices_[i].weight[0];
     if (choices_[i].activation.size() == 1) policy.layers[i].activation = choices_[i].activation[0];
+  }
+  return policy;
+}
+
+quant::Policy ActionSpace::pin_layers(quant::Policy policy) const {
+  base::require(policy.layers.size() == choices_.size(), "a policy of another network");
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (pinned_[i]) policy.layers[i] = {choices_[i].weight[0], choices_[i].activation[0]};
   }
   return policy;
 }

@@ -34,6 +34,7 @@ class ActionSpace {
               const quant::QuantizationOptions& quantization);
 
   int layers() const { return static_cast<int>(choices_.size()); }
+  bool is_pinned(int layer) const { return pinned_.at(static_cast<std::size_t>(layer)); }
   /// Ascending, never empty.
   std::span<const int> choices(int layer, Part part) const;
   /// Layer by layer, weight before activation: HAQ's order.
@@ -49,6 +50,8 @@ class ActionSpace {
   quant::Policy lowest() const;
   /// `policy` with the pinned layers (and whatever else has one choice) at their bits, the rest untouched.
   quant::Policy pin(quant::Policy policy) const;
+  /// `policy` with the pinned layers at their bits: for policies that are no part of the search.
+  quant::Policy pin_layers(quant::Policy policy) const;
   /// Every decision at the highest choice that is at most `bits`, else at the lowest one.
   quant::Policy nearest_uniform(quant::LayerBits bits) const;
   bool allows(const quant::Policy& policy) const;
@@ -59,6 +62,7 @@ class ActionSpace {
   };
   std::vector<LayerChoices> choices_;
   LayerChoices searched_;
+  std::vector<bool> pinned_;
   std::vector<Step> steps_;
 };
 

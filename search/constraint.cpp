@@ -16,18 +16,7 @@ std::string Constraint::describe() const {
 }
 
 quant::Policy uniform_8bit(const quant::NetworkInfo& network, const ActionSpace& space) {
-  quant::Policy policy;
-  policy.layers.assign(network.layers.size(), {8, 8});
-  const quant::Policy lowest = space.lowest();
-  for (int layer = 0; layer < space.layers(); ++layer) {
-    // Only pinned layers have one choice of both kinds; a search over one activation width does not move the
-    // yardstick.
-    const bool pinned =
-        space.choices(layer, Part::weight).size() == 1 && space.choices(layer, Part::activation).size() == 1;
-    const auto i = static_cast<std::size_t>(layer);
-    if (pinned) policy.layers[i] = lowest.layers[i];
-  }
-  return policy;
+  return space.pin_layers(quant::uniform_policy(network, {8, 8}));
 }
 
 std::vector<Constraint> resolve(std::span<const ConstraintSpec> specs, const quant::NetworkInfo& network,

@@ -18,8 +18,8 @@ using namespace bitsmith::quant;
 
 namespace {
 
-// fp32 kernels sum up to a few hundred products in another order than the double reference: each addition may lose
-// half an ulp of the largest partial sum.
+// fp32 kernels sum up to a few hundred products in another order than the double reference: each addition may
+// lose half an ulp of the largest partial sum.
 constexpr double kFloatTolerance = 2e-5;
 
 struct Case {
@@ -51,7 +51,8 @@ const std::vector<Case> kConvolutions = {
     {"many pixels, more than a panel", {64, 24, 24}, 20, Window::square(3, 1, 1), 1, 1},
 };
 
-const std::vector<std::pair<int, int>> kProducts = {{1, 1}, {3, 10}, {64, 10}, {65, 33}, {130, 100}, {512, 64}};
+const std::vector<std::pair<int, int>> kProducts = {{1, 1},   {3, 10},    {64, 10},
+                                                    {65, 33}, {130, 100}, {512, 64}};
 
 LayerInfo layer_of(const Case& c, bool is_signed) {
   NetworkBuilder builder("test", c.input);
@@ -90,7 +91,8 @@ std::vector<std::uint8_t> input_of(const LayerInfo& layer, LayerBits bits, Stora
   return bytes;
 }
 
-std::string described(const KernelRow& row, const LayerInfo& layer, LayerBits bits, Storage from, Storage to) {
+std::string described(const KernelRow& row, const LayerInfo& layer, LayerBits bits, Storage from,
+                      Storage to) {
   return std::string(row.name) + " " + std::string(layer_kind_name(layer.kind)) + " " +
          std::to_string(layer.input.channels) + "->" + std::to_string(layer.output.channels) + " k" +
          std::to_string(layer.window.kernel_h) + " w" + std::to_string(bits.weight) + "a" +
@@ -99,8 +101,8 @@ std::string described(const KernelRow& row, const LayerInfo& layer, LayerBits bi
 }
 
 // Runs the row and the reference, twice through the same prepared kernel, with guard bytes behind the output.
-void compare(const KernelRow& row, const LayerInfo& layer, LayerBits bits, Storage from, Storage to, int batch,
-             const LayerNumbers& numbers, const std::vector<std::uint8_t>& input) {
+void compare(const KernelRow& row, const LayerInfo& layer, LayerBits bits, Storage from, Storage to,
+             int batch, const LayerNumbers& numbers, const std::vector<std::uint8_t>& input) {
   const std::string what = described(row, layer, bits, from, to);
   const std::size_t size = static_cast<std::size_t>(layer.output.elements() * batch * storage_bytes(to));
   constexpr std::size_t kGuard = 64;
@@ -113,7 +115,8 @@ void compare(const KernelRow& row, const LayerInfo& layer, LayerBits bits, Stora
     BOOST_TEST(std::all_of(got.end() - kGuard, got.end(), [](std::uint8_t b) { return b == 0xA5; }),
                what << " wrote past its output");
     if (bits.activation != kFloatBits) {
-      BOOST_TEST((std::memcmp(got.data(), expected.data(), size) == 0), what << " differs from the reference");
+      BOOST_TEST((std::memcmp(got.data(), expected.data(), size) == 0),
+                 what << " differs from the reference");
       continue;
     }
     double worst = 0, largest = 1;
@@ -134,7 +137,8 @@ bool available(const KernelRow& row) {
   return !row.isa || std::find(isas.begin(), isas.end(), *row.isa) != isas.end();
 }
 
-void try_rows(const LayerInfo& layer, LayerBits bits, int batch, std::uint64_t seed, Fill fill = Fill::random) {
+void try_rows(const LayerInfo& layer, LayerBits bits, int batch, std::uint64_t seed,
+              Fill fill = Fill::random) {
   const Storage from = input_storage(layer, bits);
   for (const KernelRow& row : kernel_rows())
     for (Storage to : {Storage::f32, Storage::u8, Storage::s8}) {
@@ -151,8 +155,8 @@ void try_rows(const LayerInfo& layer, LayerBits bits, int batch, std::uint64_t s
     }
 }
 
-const std::vector<LayerBits> kBits = {{8, 8}, {4, 8}, {2, 3}, {7, 5}, {3, 2}, {8, kFloatBits}, {4, kFloatBits},
-                                      {kFloatBits, kFloatBits}};
+const std::vector<LayerBits> kBits = {{8, 8}, {4, 8},          {2, 3},          {7, 5},
+                                      {3, 2}, {8, kFloatBits}, {4, kFloatBits}, {kFloatBits, kFloatBits}};
 
 }  // namespace
 
@@ -242,14 +246,15 @@ BOOST_AUTO_TEST_CASE(every_legal_pair_of_bits_is_served_on_every_kind_of_layer) 
     for (int weight = 2; weight <= 8; ++weight)
       for (int activation : {1, 2, 3, 4, 5, 6, 7, 8, kFloatBits}) {
         if (is_signed && activation == 1) continue;
-        for (const LayerInfo& layer : {layer_of(kConvolutions[6], is_signed), layer_of(kConvolutions[11], is_signed),
-                                       layer_of(kConvolutions[13], is_signed), product_of(64, 10, is_signed)})
+        for (const LayerInfo& layer :
+             {layer_of(kConvolutions[6], is_signed), layer_of(kConvolutions[11], is_signed),
+              layer_of(kConvolutions[13], is_signed), product_of(64, 10, is_signed)})
           for (Storage to : {Storage::f32, Storage::u8, Storage::s8}) {
             if (activation == kFloatBits && to != Storage::f32) continue;
             const LayerBits bits{weight, activation};
-            BOOST_TEST(std::any_of(
-                kernel_rows().begin(), kernel_rows().end(),
-                [&](const KernelRow& row) { return row.serves(layer, bits, input_storage(layer, bits), to); }));
+            BOOST_TEST(std::any_of(kernel_rows().begin(), kernel_rows().end(), [&](const KernelRow& row) {
+              return row.serves(layer, bits, input_storage(layer, bits), to);
+            }));
           }
       }
 }

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/config/constraint.hpp"
+#include "hwmodels/options.hpp"
+#include "quant/options.hpp"
+#include "search/options.hpp"
+#include "trainer/options.hpp"
+
+namespace bitsmith::experiments {
+
+struct NetworkOptions {
+  std::string name;        ///< a built-in network
+  std::string weights;     ///< .npz file of trained weights by layer name; empty: trained here
+  std::string checkpoint;  ///< HDF5 checkpoint of trained weights; empty: trained here
+};
+
+/// Who says what accuracy a policy leaves: the built-in evaluator, or `program` when it has a command.
+struct EvaluatorConfig {
+  search::EvaluatorOptions builtin;
+  hwmodels::CommandOptions program;
+};
+
+/// Who says what a policy costs: built-in models, and `program` too when it has a command.
+struct HardwareConfig {
+  std::vector<std::string> models = {"size", "bops", "host"};
+  hwmodels::HostOptions host;
+  hwmodels::CommandOptions program;
+
+  bool has_model(const std::string& name) const;
+};
+
+/// The defaults of the winner's fine-tune: a few epochs at a low rate, starting from a trained network.
+trainer::TrainOptions default_finetune_options();
+
+/// One experiment: everything its result is a function of, beside the data files and the price table.
+struct Config {
+  int seed = 1;
+  std::string
+      output;  ///< HDF5 results; load_config() derives it from the config file's name when it is not given
+  int threads = 0;
+  NetworkOptions network;
+  trainer::DataOptions data;
+  trainer::TrainOptions train;
+  quant::QuantizationOptions quantization;
+  EvaluatorConfig evaluator;
+  HardwareConfig hardware;
+  std::vector<Constraint> constraints;  ///< in the config's order, names unique
+  search::SearchOptions search;
+  trainer::TrainOptions finetune = default_finetune_options();
+};
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,130 @@
+#include "experiments/config/fields.hpp"
+
+namespace bitsmith::experiments {
+
+namespace {
+
+constexpr double max_images = 1e8;
+
+}  // namespace
+
+void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options) {
+  visit_choice(
+      visitor,
+      {.name = "format",
+       .meaning =
+           "of the data files; fashion_mnist is found by itself where Debian's dataset-fashion-mnist is "
+           "installed",
+       .choices = {"fashion_mnist", "idx", "cifar10", "hdf5"}},
+      options.format);
+  visitor.visit(
+      {.name = "train_files",
+       .meaning =
+           "files with the training images; idx: images, then labels; cifar10: batches; hdf5: one file",
+       .empty = "those of the format's package"},
+      &options.train_files);
+  visitor.visit({.name = "test_files",
+                 .meaning = "files with the test images, likewise; opened once, at the end of a run",
+                 .empty = "those of the format's package"},
+                &options.test_files);
+  visitor.visit({.name = "train_images",
+                 .meaning = "images to train with, of those left after the split; 0: all",
+                 .unit = "images",
+                 .range = between(0, max_images)},
+                &options.train_images);
+  visitor.visit({.name = "validation_images",
+                 .meaning = "taken from the training files, equally from every class: what the search sees",
+                 .unit = "images",
+                 .range = between(1, max_images)},
+                &options.validation_images);
+  visitor.visit({.name = "test_images",
+                 .meaning = "images of the test files to use; 0: all",
+                 .unit = "images",
+                 .range = between(0, max_images)},
+                &options.test_images);
+  visitor.visit({.name = "mean",
+                 .meaning = "subtracted per channel, of pixels scaled to 0..1",
+                 .range = between(-10, 10),
+                 .empty = "measured on the training images"},
+                &options.mean);
+  visitor.visit({.name = "deviation",
+                 .meaning = "divided by per channel, likewise",
+                 .range = above_up_to(0, 10),
+                 .empty = "measured on the training images"},
+                &options.deviation);
+  visitor.visit({.name = "pad",
+                 .meaning = "black border added on each side of every image",
+                 .unit = "pixels",
+                 .range = between(0, 64)},
+                &options.pad);
+  visitor.visit({.name = "crop_pad",
+                 .meaning = "augmentation: pad by this much, then crop at random; 0: off",
+                 .unit = "pixels",
+                 .range = between(0, 64)},
+                &options.crop_pad);
+  visitor.visit({.name = "flip", .meaning = "augmentation: mirror half of the images"}, &options.flip);
+  visitor.visit({.name = "split_seed",
+                 .meaning = "of the split alone, so that runs with other seeds see the same split",
+                 .range = between(0, 2147483647)},
+                &options.split_seed);
+}
+
+void visit_fields(FieldVisitor& visitor, trainer::TrainOptions& options) {
+  visitor.visit({.name = "epochs",
+                 .meaning = "passes over the training images; fractions allowed, 0: none",
+                 .unit = "epochs",
+                 .range = between(0, 10000)},
+                &options.epochs);
+  visitor.visit(
+      {.name = "batch", .meaning = "images per optimiser step", .unit = "images", .range = between(1, 65536)},
+      &options.batch);
+  visitor.visit(
+      {.name = "shards",
+       .meaning = "parts of a batch, each computed by one thread; part of the result, unlike `threads`",
+       .range = between(1, 256)},
+      &options.shards);
+  visit_choice(
+      visitor,
+      {.name = "optimizer", .meaning = "how steps are made of gradients", .choices = {"sgd", "adam"}},
+      options.optimizer);
+  visitor.visit({.name = "learning_rate", .meaning = "peak of the schedule", .range = above_up_to(0, 100)},
+                &options.learning_rate);
+  visitor.visit({.name = "momentum", .meaning = "of sgd", .range = from_up_to_below(0, 1)},
+                &options.momentum);
+  visitor.visit({.name = "nesterov", .meaning = "sgd with Nesterov's momentum"}, &options.nesterov);
+  visitor.visit(
+      {.name = "beta1", .meaning = "decay of adam's mean of gradients", .range = from_up_to_below(0, 1)},
+      &options.beta1);
+  visitor.visit(
+      {.name = "beta2", .meaning = "decay of adam's mean of squares", .range = from_up_to_below(0, 1)},
+      &options.beta2);
+  visitor.visit({.name = "weight_decay",
+                 .meaning = "pull of convolution and linear weights towards zero",
+                 .range = between(0, 1)},
+                &options.weight_decay);
+  visit_choice(
+      visitor,
+      {.name = "schedule",
+       .meaning = "learning rate over the epochs: constant, falling in steps, or along half a cosine to zero",
+       .choices = {"constant", "step", "cosine"}},
+      options.schedule);
+  visitor.visit({.name = "warmup_epochs",
+                 .meaning = "the learning rate first rises linearly from 0",
+                 .unit = "epochs",
+                 .range = between(0, 10000)},
+                &options.warmup_epochs);
+  visitor.visit({.name = "step_epochs",
+                 .meaning = "schedule step: when the learning rate is multiplied by step_factor; ascending",
+                 .unit = "epochs",
+                 .range = above_up_to(0, 10000),
+                 .empty = "never"},
+                &options.step_epochs);
+  visitor.visit({.name = "step_factor", .meaning = "schedule step: the factor", .range = above_up_to(0, 1)},
+                &options.step_factor);
+  visitor.visit({.name = "label_smoothing",
+                 .meaning = "share of a label spread evenly over all classes",
+                 .range = from_up_to_below(0, 1)},
+                &options.label_smoothing);
+}
+
+}  // namespace bitsmith::experiments

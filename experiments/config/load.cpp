@@ -1,0 +1,29 @@
+#include "experiments/config/load.hpp"
+
+#include "experiments/config/field_reader.hpp"
+#include "experiments/config/fields.hpp"
+#include "experiments/config/rules.hpp"
+#include "quant/base/file.hpp"
+
+namespace bitsmith::experiments {
+
+Config parse_config(std::string_view text, const std::string& name, std::span<const std::string> overrides) {
+  const ConfigSource source(text, name, overrides);
+  Places places(source);
+  Config config;
+  FieldReader reader(source.root(), places);
+  visit_fields(reader, config);
+  reader.finish();
+  check_rules(config, places);
+  places.throw_problems();
+  return config;
+}
+
+Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  constexpr std::size_t max_bytes = std::size_t{1} << 20;
+  Config config = parse_config(base::read_file(file, max_bytes), file.string(), overrides);
+  if (config.output.empty()) config.output = "results/" + file.stem().string() + ".h5";
+  return config;
+}
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,203 @@
+#include "experiments/config/rules.hpp"
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+
+namespace bitsmith::experiments {
+
+namespace {
+
+/// Collects one problem per broken rule, at the first of the rule's keys that is written in the
+/// configuration.
+class Rules {
+ public:
+  explicit Rules(Places& places) : places_(places) {}
+
+  void require(bool holds, std::initializer_list<std::string> paths, const std::string& message) {
+    if (holds) return;
+    for (const std::string& path : paths)
+      if (places_.has_problem(path)) return;
+    for (const std::string& path : paths)
+      if (places_.given(path)) return places_.problem(path, message);
+    places_.problem(*paths.begin(), message);
+  }
+
+ private:
+  Places& places_;
+};
+
+template <class T>
+void check_ascending(Rules& rules, const std::string& path, const std::vector<T>& values) {
+  for (std::size_t i = 1; i < values.size(); ++i) {
+    const bool ascending = values[i - 1] < values[i];
+    rules.require(ascending, {fmt::format("{}[{}]", path, i), path},
+                  fmt::format("got {} after {}; write the values in ascending order, each once", values[i],
+                              values[i - 1]));
+    if (!ascending) return;
+  }
+}
+
+void check_data(Rules& rules, const trainer::DataOptions& data) {
+  using trainer::DataFormat;
+  const auto needs = [&](const std::string& key, const std::vector<std::string>& files) {
+    const std::string path = "data." + key;
+    const std::size_t count = files.size();
+    switch (data.format) {
+      case DataFormat::fashion_mnist:
+        rules.require(count == 0 || count == 2, {path, "data.format"},
+                      fmt::format("got {} files; give two, images and labels, or leave the key out", count));
+        break;
+      case DataFormat::idx:
+        rules.require(count == 2, {path, "data.format"},
+                      fmt::format("got {} files; format idx needs two, images and labels", count));
+        break;
+      case DataFormat::cifar10:
+        rules.require(count > 0, {path, "data.format"},
+                      "got no files; format cifar10 needs at least one batch file");
+        break;
+      case DataFormat::hdf5:
+        rules.require(count == 1, {path, "data.format"},
+                      fmt::format("got {} files; format hdf5 needs one", count));
+        break;
+    }
+  };
+  needs("train_files", data.train_files);
+  needs("test_files", data.test_files);
+  rules.require(
+      data.mean.size() == data.deviation.size(), {"data.deviation", "data.mean"},
+      fmt::format(
+          "got {} and {} values for data.mean and data.deviation; give both, one value per channel, or "
+          "neither",
+          data.mean.size(), data.deviation.size()));
+}
+
+void check_training(Rules& rules, const std::string& group, const trainer::TrainOptions& options) {
+  const auto path = [&](const char* key) { return group + "." + key; };
+  rules.require(options.shards <= options.batch, {path("shards"), path("batch")},
+                fmt::format("{} shards of a batch of {} images; make {} at most {}", options.shards,
+                            options.batch, path("shards"), options.batch));
+  rules.require(options.warmup_epochs < options.epochs || options.warmup_epochs == 0,
+                {path("warmup_epochs"), path("epochs")},
+                fmt::format("warm-up of {} epochs in {} epochs of training; make {} smaller than {}",
+                            options.warmup_epochs, options.epochs, path("warmup_epochs"), path("epochs")));
+  const bool steps = options.schedule == trainer::ScheduleKind::step;
+  rules.require(steps || options.step_epochs.empty(), {path("step_epochs"), path("schedule")},
+                "has an effect with schedule step only; remove it or set " + path("schedule") + ": step");
+  rules.require(!steps || !options.step_epochs.empty(), {path("schedule"), path("step_epochs")},
+                "schedule step needs " + path("step_epochs") + ", e.g. [5, 8]");
+  check_ascending(rules, path("step_epochs"), options.step_epochs);
+  if (!options.step_epochs.empty())
+    rules.require(options.step_epochs.back() < options.epochs, {path("step_epochs"), path("epochs")},
+                  fmt::format("the step at epoch {} is not within {} epochs of training",
+                              options.step_epochs.back(), options.epochs));
+}
+
+/// Keys without effect are refused, unless they say their default: a dumped configuration has every key.
+void check_program(Rules& rules, const std::string& group, const hwmodels::CommandOptions& program) {
+  const std::string command = group + ".command";
+  rules.require(program.command.empty() || !program.command.front().empty(), {command},
+                "the first entry is the program and must not be empty");
+  const hwmodels::CommandOptions defaults;
+  const auto needs_program = [&](const char* key, bool is_default) {
+    rules.require(!program.command.empty() || is_default, {group + "." + key, command},
+                  "has an effect with a program only; remove it or give " + command);
+  };
+  needs_program("timeout_s", program.timeout_s == defaults.timeout_s);
+  needs_program("retries", program.retries == defaults.retries);
+  needs_program("parallel", program.parallel == defaults.parallel);
+}
+
+void check_builtin_unused(Rules& rules, const search::EvaluatorOptions& options) {
+  const search::EvaluatorOptions defaults;
+  const auto unused = [&](const char* key, bool is_default) {
+    rules.require(is_default, {std::string("evaluator.") + key},
+                  "belongs to the built-in evaluator; remove it or remove evaluator.command");
+  };
+  unused("finetune_steps", options.finetune_steps == defaults.finetune_steps);
+  unused("learning_rate", options.learning_rate == defaults.learning_rate);
+  unused("batch", options.batch == defaults.batch);
+  unused("validation_images", options.validation_images == defaults.validation_images);
+  unused("recalibration_images", options.recalibration_images == defaults.recalibration_images);
+}
+
+void check_evaluator(Rules& rules, const Config& config) {
+  check_program(rules, "evaluator", config.evaluator.program);
+  const search::EvaluatorOptions& builtin = config.evaluator.builtin;
+  const auto within_training = [&](const char* path, int images) {
+    const int available = config.data.train_images;
+    rules.require(available == 0 || images <= available, {path, "data.train_images"},
+                  fmt::format("{} images of a training part of {}; make {} at most data.train_images", images,
+                              available, path));
+  };
+  within_training("quantization.calibration_images", config.quantization.calibration_images);
+  if (!config.evaluator.program.command.empty()) return check_builtin_unused(rules, builtin);
+  within_training("evaluator.recalibration_images", builtin.recalibration_images);
+  rules.require(builtin.validation_images <= config.data.validation_images,
+                {"evaluator.validation_images", "data.validation_images"},
+                fmt::format("{} images score a candidate but the validation part has {}; make "
+                            "evaluator.validation_images at most data.validation_images",
+                            builtin.validation_images, config.data.validation_images));
+}
+
+void check_hardware(Rules& rules, const Config& config) {
+  const HardwareConfig& hardware = config.hardware;
+  check_program(rules, "hardware", hardware.program);
+  for (std::size_t i = 0; i < hardware.models.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      rules.require(hardware.models[i] != hardware.models[k],
+                    {fmt::format("hardware.models[{}]", i), "hardware.models"},
+                    fmt::format("'{}' is listed twice; remove one", hardware.models[i]));
+  const bool program = !hardware.program.command.empty();
+  rules.require(program || !hardware.models.empty(), {"hardware.models"},
+                "no cost model at all; list size, bops or host, or give hardware.command");
+  for (const Constraint& constraint : config.constraints) {
+    const std::string path = "constraint." + constraint.name;
+    const std::string model = constraint.name == "latency" ? "host" : constraint.name;
+    if (model == "host" || model == "size" || model == "bops") {
+      rules.require(
+          program || hardware.has_model(model), {path, "hardware.models"},
+          fmt::format("no model yields it; add '{}' to hardware.models or give hardware.command", model));
+    } else {
+      rules.require(
+          program, {path},
+          fmt::format(
+              "unknown metric; allowed: size, bops, latency, or one that hardware.command answers with"));
+    }
+  }
+}
+
+void check_search(Rules& rules, const search::SearchOptions& search) {
+  rules.require(
+      search.warmup_episodes < search.episodes, {"search.warmup_episodes", "search.episodes"},
+      fmt::format("{} of {} episodes are warm-up, so the agent would never act; make search.warmup_episodes "
+                  "smaller than search.episodes",
+                  search.warmup_episodes, search.episodes));
+  rules.require(search.finalists <= search.episodes, {"search.finalists", "search.episodes"},
+                fmt::format("{} finalists of {} episodes; make search.finalists at most search.episodes",
+                            search.finalists, search.episodes));
+  check_ascending(rules, "search.weight_bits", search.weight_bits);
+  check_ascending(rules, "search.activation_bits", search.activation_bits);
+}
+
+}  // namespace
+
+void check_rules(const Config& config, Places& places) {
+  Rules rules(places);
+  rules.require(config.network.weights.empty() || config.network.checkpoint.empty(),
+                {"network.checkpoint", "network.weights"},
+                "give network.weights or network.checkpoint, not both");
+  check_data(rules, config.data);
+  check_training(rules, "train", config.train);
+  check_training(rules, "finetune", config.finetune);
+  rules.require(config.quantization.weight_calibration != quant::Calibration::ema,
+                {"quantization.weight_calibration"},
+                "weights are seen once, so a moving average means nothing; allowed: minmax, mse, kl");
+  check_evaluator(rules, config);
+  check_hardware(rules, config);
+  rules.require(!config.constraints.empty(), {"constraint"},
+                "give at least one bound, e.g. constraint: {size: 0.5x}");
+  check_search(rules, config.search);
+}
+
+}  // namespace bitsmith::experiments

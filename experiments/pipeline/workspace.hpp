@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace bitsmith::experiments {
+
+/// The folder beside the results that keeps what a run has made so far: `results/x.h5` has `results/x.work/`. Holds a lock
+/// for as long as it lives, which the system releases however the process ends.
+class Workspace {
+ public:
+  /// Makes the folder and takes the lock. Throws UserError if another process holds it, or the folder cannot be written.
+  explicit Workspace(const std::filesystem::path& output);
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::filesystem::path file(const std::string& name) const { return folder_ / name; }
+
+  std::filesystem::path config() const { return file("config.yaml"); }          ///< resolved, of the run in progress
+  std::filesystem::path prices() const { return file("prices.h5"); }            ///< the table this run is priced with
+  std::filesystem::path trained() const { return file("trained.h5"); }          ///< checkpoint, also while training
+  std::filesystem::path journal(const std::string& method) const { return file("episodes-" + method + ".jsonl"); }
+  std::filesystem::path finals() const { return file("finals.jsonl"); }
+
+  /// Removes what belongs to one run (config, journals, finals, prices), and keeps what any run can use again (the
+  /// checkpoint, which has an identity of its own).
+  void forget_run();
+
+ private:
+  std::filesystem::path folder_;
+  int lock_ = -1;
+};
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "quant/options.hpp"
+#include "search/evaluator.hpp"
+#include "trainer/batch_source.hpp"
+#include "trainer/network.hpp"
+#include "trainer/options.hpp"
+#include "trainer/qat.hpp"
+
+namespace bitsmith::search {
+
+/// Fresh views of one data set: parallel candidates take one each.
+struct CandidateData {
+  using MakeSource = std::function<std::unique_ptr<trainer::BatchSource>()>;
+  /// Shuffled and augmented training images, for a batch size and a seed.
+  std::function<std::unique_ptr<trainer::BatchSource>(int batch, std::uint64_t seed)> training;
+  MakeSource recalibration;  ///< training images in order, without augmentation
+  /// The first `images` validation images in order; 0: all.
+  std::function<std::unique_ptr<trainer::BatchSource>(int images)> validation;
+};
+
+/// How much work a candidate gets.
+struct CandidateRecipe {
+  trainer::TrainOptions train;   ///< epochs 0: post-training quantization only
+  int recalibration_images = 0;  ///< batch-norm statistics under the policy; 0: keep them
+  int validation_images = 0;     ///< 0: all
+};
+
+/// Turns a trained network and a policy into a quantized network: calibrated scales, a fine-tune of the
+/// latent weights, re-calibrated batch norms, and its score. Thread-safe; networks are reused, one for each
+/// candidate in flight. The result is a function of (trained network, policy, recipe, seed).
+class CandidateTrainer {
+ public:
+  /// `trained` is copied. `table` has the activation scales of the trained network.
+  CandidateTrainer(const trainer::Network& trained, trainer::CalibrationTable table,
+                   quant::QuantizationOptions quantization, CandidateData data);
+
+  /// If `keep` is given it becomes a copy of the quantized network. A policy that is fp32 throughout is
+  /// fine-tuned and scored like any other.
+  Evaluation score(const quant::Policy& policy, const CandidateRecipe& recipe, std::uint64_t seed,
+                   std::unique_ptr<trainer::Network>* keep = nullptr);
+
+  const quant::NetworkInfo& network() const { return trained_.info(); }
+
+ private:
+  std::unique_ptr<trainer::Network> take();
+  void give_back(std::unique_ptr<trainer::Network> network);
+
+  trainer::Network trained_;
+  trainer::CalibrationTable table_;
+  quant::QuantizationOptions quantization_;
+  CandidateData data_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<trainer::Network>> idle_;
+};
+
+}  // namespace bitsmith::search

@@ -1,0 +1,96 @@
+#include <boost/test/unit_test.hpp>
+
+#include "tests/experiments/config/config_text.hpp"
+
+using namespace bitsmith::experiments;
+
+BOOST_AUTO_TEST_SUITE(config_rules)
+
+BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
+  BOOST_TEST(problem_of("search: {episodes: 10, warmup_episodes: 10}\n") ==
+             "c.yaml:3:24: search.warmup_episodes: 10 of 10 episodes are warm-up, so the agent would never "
+             "act; make "
+             "search.warmup_episodes smaller than search.episodes");
+  BOOST_TEST(problem_of("search: {episodes: 10}\n") ==
+             "c.yaml:3:10: search.warmup_episodes: 20 of 10 episodes are warm-up, so the agent would never "
+             "act; make "
+             "search.warmup_episodes smaller than search.episodes");
+  BOOST_TEST(problem_of("search: {finalists: 200}\n") ==
+             "c.yaml:3:10: search.finalists: 200 finalists of 100 episodes; make search.finalists at most "
+             "search.episodes");
+  BOOST_TEST(
+      problem_of("search: {weight_bits: [4, 4, 2]}\n") ==
+      "c.yaml:3:27: search.weight_bits[1]: got 4 after 4; write the values in ascending order, each once");
+  BOOST_TEST(problem_of("train: {batch: 2}\n") ==
+             "c.yaml:3:9: train.shards: 4 shards of a batch of 2 images; make train.shards at most 2");
+  BOOST_TEST(problem_of("finetune: {warmup_epochs: 5}\n") ==
+             "c.yaml:3:12: finetune.warmup_epochs: warm-up of 5 epochs in 3 epochs of training; make "
+             "finetune.warmup_epochs smaller than finetune.epochs");
+  BOOST_TEST(problem_of("train: {step_epochs: [3]}\n") ==
+             "c.yaml:3:9: train.step_epochs: has an effect with schedule step only; remove it or set "
+             "train.schedule: step");
+  BOOST_TEST(problem_of("train: {schedule: step}\n") ==
+             "c.yaml:3:9: train.schedule: schedule step needs train.step_epochs, e.g. [5, 8]");
+  BOOST_TEST(problem_of("train: {schedule: step, step_epochs: [3, 12]}\n") ==
+             "c.yaml:3:25: train.step_epochs: the step at epoch 12 is not within 10 epochs of training");
+  BOOST_TEST(problem_of("quantization: {weight_calibration: ema}\n") ==
+             "c.yaml:3:16: quantization.weight_calibration: weights are seen once, so a moving average means "
+             "nothing; "
+             "allowed: minmax, mse, kl");
+  BOOST_TEST(problem_of("data: {train_images: 100}\nevaluator: {recalibration_images: 50}\n") ==
+             "c.yaml:3:8: quantization.calibration_images: 512 images of a training part of 100; make "
+             "quantization.calibration_images at most data.train_images");
+  BOOST_TEST(problem_of("evaluator: {validation_images: 6000}\n") ==
+             "c.yaml:3:13: evaluator.validation_images: 6000 images score a candidate but the validation "
+             "part has 5000; "
+             "make evaluator.validation_images at most data.validation_images");
+}
+
+BOOST_AUTO_TEST_CASE(data_files_fit_their_format) {
+  BOOST_TEST(problem_of("data: {format: hdf5, train_files: [a.h5], test_files: [a.h5, b.h5]}\n") ==
+             "c.yaml:3:43: data.test_files: got 2 files; format hdf5 needs one");
+  BOOST_TEST(problem_of("data: {train_files: [a]}\n") ==
+             "c.yaml:3:8: data.train_files: got 1 files; give two, images and labels, or leave the key out");
+  BOOST_TEST(problem_of("data: {mean: [0.5]}\n") ==
+             "c.yaml:3:8: data.deviation: got 1 and 0 values for data.mean and data.deviation; give both, "
+             "one value per "
+             "channel, or neither");
+  BOOST_TEST(problems_of(minimal_config + "data: {format: cifar10}\n").size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_constraint_needs_a_model_that_yields_it) {
+  const std::string network = "network: {name: cnn_small}\n";
+  BOOST_TEST(problems_of(network + "constraint: {latency: 1 ms}\nhardware: {models: [size]}\n").at(0) ==
+             "c.yaml:2:14: constraint.latency: no model yields it; add 'host' to hardware.models or give "
+             "hardware.command");
+  BOOST_TEST(problems_of(network + "constraint: {energy_mj: 3.5}\n").at(0) ==
+             "c.yaml:2:14: constraint.energy_mj: unknown metric; allowed: size, bops, latency, or one that "
+             "hardware.command answers with");
+  BOOST_TEST(
+      problems_of(network + "constraint: {energy_mj: 3.5}\nhardware: {command: [./device]}\n").empty());
+  BOOST_TEST(
+      problems_of(network + "constraint: {latency: 1 ms}\nhardware: {models: [], command: [./device]}\n")
+          .empty());
+  BOOST_TEST(problems_of(network + "constraint: {}\n").at(0) ==
+             "c.yaml:2:1: constraint: give at least one bound, e.g. constraint: {size: 0.5x}");
+}
+
+BOOST_AUTO_TEST_CASE(keys_without_effect_are_refused) {
+  BOOST_TEST(problem_of("evaluator: {command: [./eval], finetune_steps: 3}\n") ==
+             "c.yaml:3:32: evaluator.finetune_steps: belongs to the built-in evaluator; remove it or remove "
+             "evaluator.command");
+  BOOST_TEST(problem_of("hardware: {timeout_s: 3}\n") ==
+             "c.yaml:3:12: hardware.timeout_s: has an effect with a program only; remove it or give "
+             "hardware.command");
+  BOOST_TEST(problem_of("network: {name: cnn_small, weights: a.npz, checkpoint: b.h5}\n").find("duplicate") !=
+             std::string::npos);
+  BOOST_TEST(problem_of("hardware: {models: [size, size]}\n") ==
+             "c.yaml:3:27: hardware.models[1]: 'size' is listed twice; remove one");
+}
+
+BOOST_AUTO_TEST_CASE(a_rule_is_silent_when_its_keys_are_wrong_already) {
+  BOOST_TEST(problem_of("search: {episodes: ten, warmup_episodes: 200}\n") ==
+             "c.yaml:3:20: search.episodes: got 'ten', allowed: an integer, 1 to 1000000");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,260 @@
+#include "quant/calibration.hpp"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "quant/base/error.hpp"
+#include "quant/base/random.hpp"
+#include "quant/fake_quantize.hpp"
+#include "quant/thresholds.hpp"
+
+using namespace bitsmith;
+using namespace bitsmith::quant;
+
+namespace {
+
+constexpr Calibration kAll[] = {Calibration::minmax, Calibration::ema, Calibration::mse, Calibration::kl};
+
+std::vector<float> normal_sample(std::size_t n, std::uint64_t seed, bool positive = false) {
+  base::Rng rng(seed);
+  std::vector<float> x(n);
+  for (float& v : x) v = static_cast<float>(positive ? std::abs(rng.normal()) : rng.normal());
+  return x;
+}
+
+double error_of(const std::vector<float>& x, float threshold, IntegerRange range) {
+  return quantization_error(x.data(), nullptr, static_cast<std::int64_t>(x.size()),
+                            scale_of_threshold(threshold, range), range.low, range.high);
+}
+
+// The definition, bin by bin: candidates i, counts clipped into bin i - 1, spread over the levels' non-empty
+// bins.
+float naive_kl(std::vector<double> counts, double width, int levels) {
+  counts[0] = counts[1];
+  const std::size_t bins = counts.size();
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t best = bins;
+  for (std::size_t i = static_cast<std::size_t>(std::max<int>(levels, static_cast<int>(bins / 16)));
+       i <= bins; ++i) {
+    std::vector<double> p(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(i)), q(i, 0);
+    for (std::size_t j = i; j < bins; ++j) p[i - 1] += counts[j];
+    const std::size_t l = static_cast<std::size_t>(levels);
+    for (std::size_t level = 0; level < l; ++level) {
+      double sum = 0, filled = 0;
+      for (std::size_t j = 0; j < i; ++j)
+        if (j * l / i == level && counts[j] > 0) sum += counts[j], filled += 1;
+      for (std::size_t j = 0; j < i; ++j)
+        if (j * l / i == level && counts[j] > 0) q[j] = sum / filled;
+    }
+    double p_all = 0, q_all = 0, kl = 0;
+    for (std::size_t j = 0; j < i; ++j) p_all += p[j], q_all += q[j];
+    for (std::size_t j = 0; j < i; ++j)
+      if (p[j] > 0)
+        kl += q[j] > 0 ? p[j] / p_all * std::log(p[j] / p_all / (q[j] / q_all))
+                       : std::numeric_limits<double>::infinity();
+    if (kl < least - 1e-12 || (kl <= least + 1e-12 && i > best && std::isfinite(kl))) least = kl, best = i;
+  }
+  return static_cast<float>(static_cast<double>(best) * width);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(calibration)
+
+BOOST_AUTO_TEST_CASE(min_max_is_the_largest_magnitude_of_all_batches) {
+  ActivationObserver observer;
+  observer.observe(std::vector<float>{1, -3, 2});
+  observer.observe(std::vector<float>{0.5f, 2.5f});
+  BOOST_TEST(observer.threshold(8, true, Calibration::minmax) == 3);
+  BOOST_TEST(observer.threshold(8, false, Calibration::minmax) == 2.5f);
+  BOOST_TEST(observer.min() == -3);
+  BOOST_TEST(observer.max() == 2.5f);
+  BOOST_TEST(observer.observed() == 5);
+}
+
+BOOST_AUTO_TEST_CASE(the_moving_average_starts_at_the_first_batch_and_moves_by_a_hundredth) {
+  ActivationObserver observer;
+  observer.observe(std::vector<float>{-1, 4});
+  BOOST_TEST(observer.threshold(8, true, Calibration::ema) == 4);
+  observer.observe(std::vector<float>{-2, 14});
+  const double expected = 4 + 0.01 * (14 - 4);
+  BOOST_TEST(observer.threshold(8, true, Calibration::ema) == expected, boost::test_tools::tolerance(1e-6));
+}
+
+BOOST_AUTO_TEST_CASE(all_zeros_give_a_zero_threshold) {
+  ActivationObserver observer;
+  observer.observe(std::vector<float>(100, 0.0f));
+  for (Calibration method : kAll) BOOST_TEST(observer.threshold(4, false, method) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(zeros_before_the_first_value_are_counted) {
+  ActivationObserver late, early;
+  late.observe(std::vector<float>(1000, 0.0f));
+  late.observe(normal_sample(1000, 1));
+  early.observe(normal_sample(1000, 1));
+  early.observe(std::vector<float>(1000, 0.0f));
+  for (Calibration method : {Calibration::minmax, Calibration::mse, Calibration::kl})
+    BOOST_TEST(late.threshold(4, true, method) == early.threshold(4, true, method));
+}
+
+BOOST_AUTO_TEST_CASE(a_constant_and_a_single_element_keep_their_value) {
+  for (float value : {3.7f, 1e-30f, 1e30f, 1e-42f})
+    for (std::size_t n : {1u, 500u}) {
+      ActivationObserver observer;
+      observer.observe(std::vector<float>(n, value));
+      for (Calibration method : kAll)
+        for (int bits = 1; bits <= 8; ++bits) BOOST_TEST(observer.threshold(bits, false, method) == value);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_constant_among_zeros_keeps_its_value) {
+  std::vector<float> x(1000, 0.0f);
+  std::fill(x.begin() + 500, x.end(), 2.5f);
+  ActivationObserver observer;
+  observer.observe(x);
+  for (Calibration method : kAll) BOOST_TEST(observer.threshold(3, false, method) == 2.5f);
+}
+
+BOOST_AUTO_TEST_CASE(nan_and_infinity_are_refused_and_change_nothing) {
+  ActivationObserver observer("stage2.conv1");
+  observer.observe(std::vector<float>{1, 2});
+  for (float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) try {
+      observer.observe(std::vector<float>{9, 9, bad, 9});
+      BOOST_TEST(false, "it was accepted");
+    } catch (const base::UserError& error) {
+      const std::string message = error.what();
+      BOOST_TEST(message.find("stage2.conv1") != std::string::npos);
+      BOOST_TEST(message.find(std::isnan(bad) ? "NaN" : "infinity") != std::string::npos);
+      BOOST_TEST(message.find("element 2 of 4") != std::string::npos);
+    }
+  BOOST_TEST(observer.max() == 2);
+  BOOST_TEST(observer.observed() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_threshold_before_any_observation_is_a_programming_error) {
+  BOOST_CHECK_THROW(ActivationObserver().threshold(8, true, Calibration::mse), base::InternalError);
+}
+
+BOOST_AUTO_TEST_CASE(mse_from_the_histogram_is_nearly_as_good_as_from_the_values) {
+  const auto x = normal_sample(20000, 2);
+  ActivationObserver observer;
+  for (std::size_t at = 0; at < x.size(); at += 1000) observer.observe({x.data() + at, 1000});
+  for (int bits = 2; bits <= 8; ++bits) {
+    const IntegerRange range = integer_range(bits, true);
+    double least = std::numeric_limits<double>::infinity();
+    for (int step = 1; step <= 1000; ++step)
+      least = std::min(least, error_of(x, observer.max() * static_cast<float>(step) / 1000, range));
+    // Bins are 1/2048 of the range: within 2 % of the best of 1000 thresholds tried on the values themselves.
+    BOOST_TEST(error_of(x, observer.threshold(bits, true, Calibration::mse), range) <= 1.02 * least);
+    BOOST_TEST(error_of(x, observer.threshold(bits, true, Calibration::mse), range) <=
+               error_of(x, observer.threshold(bits, true, Calibration::minmax), range) * (1 + 1e-9));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(fewer_bits_clip_more) {
+  const auto x = normal_sample(20000, 3, true);
+  ActivationObserver observer;
+  observer.observe(x);
+  float wider = observer.max();
+  for (int bits = 8; bits >= 1; --bits) {
+    const float threshold = observer.threshold(bits, false, Calibration::mse);
+    BOOST_TEST(threshold <= wider);
+    wider = threshold;
+  }
+  BOOST_TEST(wider < 0.6f * observer.max());
+}
+
+BOOST_AUTO_TEST_CASE(one_outlier_does_not_move_the_kl_or_mse_threshold_to_itself) {
+  auto x = normal_sample(20000, 4);
+  x.push_back(100.0f);
+  ActivationObserver observer;
+  observer.observe(x);
+  for (Calibration method : {Calibration::kl, Calibration::mse})
+    BOOST_TEST(observer.threshold(4, true, method) < 20.0f);
+}
+
+BOOST_AUTO_TEST_CASE(uniform_data_keep_their_full_range_under_kl) {
+  std::vector<double> counts(2048, 50.0);
+  BOOST_TEST(kl_threshold({counts, 1.0 / 2048, 1.0f}, integer_range(8, true)) == 1.0f);
+}
+
+BOOST_AUTO_TEST_CASE(kl_equals_its_definition_evaluated_naively) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    base::Rng rng(seed);
+    std::vector<double> counts(160);
+    for (int i = 0; i < 4000; ++i)
+      ++counts[std::min<std::size_t>(159, static_cast<std::size_t>(std::abs(rng.normal()) * 30))];
+    const IntegerRange range = integer_range(seed % 2 == 0 ? 4 : 3, seed % 3 != 0);
+    const int levels = range.low < 0 ? range.high + 1 : range.high + 1;
+    BOOST_TEST(kl_threshold({counts, 1.0, 160.0f}, range) == naive_kl(counts, 1.0, levels));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_range_that_grows_a_thousandfold_still_gives_sensible_thresholds) {
+  const auto x = normal_sample(5000, 5);
+  std::vector<float> small = x;
+  for (float& v : small) v *= 1e-3f;
+  ActivationObserver growing;
+  growing.observe(small);
+  growing.observe(x);
+  std::vector<float> both = small;
+  both.insert(both.end(), x.begin(), x.end());
+  ActivationObserver whole;
+  whole.observe(both);
+  for (Calibration method : {Calibration::mse, Calibration::kl})
+    // Bin edges differ by up to a factor of two.
+    BOOST_TEST(growing.threshold(4, true, method) == whole.threshold(4, true, method),
+               boost::test_tools::tolerance(0.12f));
+}
+
+BOOST_AUTO_TEST_CASE(weights_have_one_scale_per_channel_or_tensor) {
+  const std::vector<float> w = {0.1f, -0.7f, 7, 3};
+  const auto channels = weight_scales(w, 2, 4, Granularity::channel, Calibration::minmax);
+  BOOST_TEST(channels == (std::vector<float>{0.7f / 7, 1.0f}), boost::test_tools::per_element());
+  BOOST_TEST(weight_scales(w, 2, 4, Granularity::tensor, Calibration::minmax).size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_all_zero_channel_dequantizes_to_zero) {
+  std::vector<float> w = normal_sample(64, 6);
+  std::fill(w.begin(), w.begin() + 32, 0.0f);
+  for (Calibration method : {Calibration::minmax, Calibration::mse, Calibration::kl}) {
+    const auto scales = weight_scales(w, 2, 3, Granularity::channel, method);
+    BOOST_TEST(scales[0] == 1.0f);
+    const auto y = reference_fake_quantize(w, scales, integer_range(3, true));
+    BOOST_TEST(std::all_of(y.begin(), y.begin() + 32, [](float v) { return v == 0.0f; }));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(mse_scales_of_weights_err_no_more_than_min_max_scales) {
+  const auto w = normal_sample(16 * 144, 7);
+  for (int bits = 2; bits <= 8; ++bits)
+    for (Granularity granularity : {Granularity::channel, Granularity::tensor}) {
+      const IntegerRange range = integer_range(bits, true);
+      const auto total = [&](Calibration method) {
+        const auto y = reference_fake_quantize(w, weight_scales(w, 16, bits, granularity, method), range);
+        double sum = 0;
+        for (std::size_t i = 0; i < w.size(); ++i) sum += std::pow(static_cast<double>(y[i] - w[i]), 2);
+        return sum;
+      };
+      BOOST_TEST(total(Calibration::mse) <= total(Calibration::minmax) * (1 + 1e-6));
+      BOOST_TEST(total(Calibration::kl) > 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_are_not_finite_are_refused_by_name) {
+  std::vector<float> w(16, 1.0f);
+  w[5] = std::nanf("");
+  try {
+    weight_scales(w, 4, 4, Granularity::channel, Calibration::mse, "fc");
+    BOOST_TEST(false, "it was accepted");
+  } catch (const base::UserError& error) {
+    BOOST_TEST(std::string(error.what()) ==
+               "fc: weights hold NaN at element 5 of 16; quantization needs finite numbers");
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

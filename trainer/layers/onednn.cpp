@@ -1,0 +1,23 @@
+#include "trainer/layers/onednn.hpp"
+
+namespace bitsmith::trainer {
+
+const dnnl::engine& onednn_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+dnnl::stream& onednn_stream() {
+  thread_local dnnl::stream stream(onednn_engine());
+  return stream;
+}
+
+dnnl::primitive_attr onednn_attributes() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+dnnl::memory onednn_view(const dnnl::memory::desc& desc) { return {desc, onednn_engine(), DNNL_MEMORY_NONE}; }
+
+}  // namespace bitsmith::trainer

@@ -1,0 +1,42 @@
+#include "trainer/layers/weight_quantizer.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "quant/base/error.hpp"
+#include "quant/fake_quantize.hpp"
+#include "quant/quantizer.hpp"
+
+namespace bitsmith::trainer {
+
+void WeightQuantizer::update(const Parameter& weight, const LayerQuantization& quantization) {
+  const bool per_channel = quantization.weight_granularity == quant::Granularity::channel;
+  const auto rows = static_cast<std::size_t>(per_channel ? weight.shape[0] : 1);
+  const std::size_t row = weight.value.size() / rows;
+  const quant::IntegerRange range = quant::integer_range(quantization.weight_bits, true);
+  scales_.resize(rows);
+  values_.resize(weight.value.size());
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float largest = quant::max_abs(weight.value.data() + r * row, static_cast<std::int64_t>(row));
+    if (!std::isfinite(largest))
+      throw base::UserError(
+          fmt::format("{} is not finite any more: train with a lower learning rate", weight.name));
+    const float clip = quantization.weight_clip.empty() ? 1.0f : quantization.weight_clip[r];
+    scales_[r] = quant::scale_of_threshold(clip * largest, range);
+  }
+  quant::fake_quantize_channels(weight.value.data(), static_cast<std::int64_t>(rows),
+                                static_cast<std::int64_t>(row), scales_.data(), range.low, range.high,
+                                values_.data());
+}
+
+void WeightQuantizer::mask_gradient(Parameter& weight, const LayerQuantization& quantization) const {
+  const quant::IntegerRange range = quant::integer_range(quantization.weight_bits, true);
+  const std::size_t rows = scales_.size();
+  quant::fake_quantize_channels_backward(weight.value.data(), static_cast<std::int64_t>(rows),
+                                         static_cast<std::int64_t>(weight.value.size() / rows),
+                                         scales_.data(), range.low, range.high, weight.gradient.data(),
+                                         weight.gradient.data());
+}
+
+}  // namespace bitsmith::trainer

@@ -1,0 +1,144 @@
+#include "trainer/network.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "quant/base/error.hpp"
+#include "trainer/executor.hpp"
+#include "trainer/layers/weight_quantizer.hpp"
+
+namespace bitsmith::trainer {
+
+struct Network::Core {
+  Core(quant::NetworkInfo network_info, std::vector<Parameter> initial, int shard_count)
+      : info(std::move(network_info)),
+        parameters(std::move(initial)),
+        buffers(make_buffers(info)),
+        quantization(info.layers.size()),
+        executor(info, parameters, buffers, quantization),
+        shards(shard_count) {}
+
+  quant::NetworkInfo info;
+  std::vector<Parameter> parameters;
+  std::vector<Buffer> buffers;
+  std::vector<LayerQuantization> quantization;
+  Executor executor;
+  int shards;
+};
+
+namespace {
+
+void check_shards(int shards) {
+  if (shards < 1) throw base::UserError(fmt::format("shards: got {}, allowed are 1 and more", shards));
+}
+
+template <typename Items>
+auto find_named(Items& items, std::string_view name) -> decltype(&items[0]) {
+  for (auto& item : items)
+    if (item.name == name) return &item;
+  return nullptr;
+}
+
+void check_quantization(const quant::LayerInfo& layer, const LayerQuantization& q) {
+  const auto refuse = [&](const std::string& what) {
+    throw base::UserError(fmt::format("{}: {}", layer.name, what));
+  };
+  if (q.quantizes_weights() && (q.weight_bits < 2 || q.weight_bits > 8))
+    refuse(fmt::format("weights of {} bits; allowed are 2 to 8 and fp32", q.weight_bits));
+  const int fewest = q.activation_signed ? 2 : 1;
+  if (q.quantizes_activations() && (q.activation_bits < fewest || q.activation_bits > 8))
+    refuse(fmt::format("{} activations of {} bits; allowed are {} to 8 and fp32",
+                       q.activation_signed ? "signed" : "unsigned", q.activation_bits, fewest));
+  if (q.quantizes_activations() && !(std::isnormal(q.activation_scale) && q.activation_scale > 0.0f))
+    refuse(fmt::format("activation scale {}; it must be positive and finite", q.activation_scale));
+  const auto scales = static_cast<std::size_t>(
+      q.weight_granularity == quant::Granularity::channel ? layer.output.channels : 1);
+  if (!q.weight_clip.empty() && q.weight_clip.size() != scales)
+    refuse(fmt::format("{} weight clip ratios for {} scales", q.weight_clip.size(), scales));
+  for (float clip : q.weight_clip)
+    if (!(clip > 0.0f && clip <= 1.0f))
+      refuse(fmt::format("weight clip ratio {}; allowed is 0 < ratio <= 1", clip));
+}
+
+}  // namespace
+
+Network::Network(quant::NetworkInfo info, std::uint64_t seed, int shards) {
+  check_shards(shards);
+  auto parameters = make_parameters(info, seed);
+  core_ = std::make_unique<Core>(std::move(info), std::move(parameters), shards);
+}
+Network::~Network() = default;
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+
+Network Network::clone() const {
+  Network copy(core_->info, 0, core_->shards);
+  copy.copy_state_from(*this);
+  return copy;
+}
+
+void Network::copy_state_from(const Network& other) {
+  const auto same_name_and_size = [](const auto& a, const auto& b) {
+    return a.name == b.name && a.value.size() == b.value.size();
+  };
+  base::require(std::ranges::equal(parameters(), other.parameters(), same_name_and_size) &&
+                    std::ranges::equal(buffers(), other.buffers(), same_name_and_size),
+                "Network::copy_state_from: the networks differ");
+  for (std::size_t i = 0; i < parameters().size(); ++i) parameters()[i].value = other.parameters()[i].value;
+  for (std::size_t i = 0; i < buffers().size(); ++i) buffers()[i].value = other.buffers()[i].value;
+  core_->quantization = other.core_->quantization;
+}
+
+const quant::NetworkInfo& Network::info() const { return core_->info; }
+int Network::shards() const { return core_->shards; }
+void Network::set_shards(int shards) {
+  check_shards(shards);
+  core_->shards = shards;
+}
+
+std::vector<Parameter>& Network::parameters() { return core_->parameters; }
+const std::vector<Parameter>& Network::parameters() const { return core_->parameters; }
+std::vector<Buffer>& Network::buffers() { return core_->buffers; }
+const std::vector<Buffer>& Network::buffers() const { return core_->buffers; }
+Parameter* Network::find_parameter(std::string_view name) { return find_named(core_->parameters, name); }
+const Parameter* Network::find_parameter(std::string_view name) const {
+  return find_named(core_->parameters, name);
+}
+Buffer* Network::find_buffer(std::string_view name) { return find_named(core_->buffers, name); }
+const Buffer* Network::find_buffer(std::string_view name) const { return find_named(core_->buffers, name); }
+
+void Network::set_quantization(int layer, LayerQuantization quantization) {
+  base::require(layer >= 0 && layer < static_cast<int>(core_->info.layers.size()),
+                "Network::set_quantization: no such layer");
+  const auto index = static_cast<std::size_t>(layer);
+  check_quantization(core_->info.layers[index], quantization);
+  core_->quantization[index] = std::move(quantization);
+}
+
+const LayerQuantization& Network::quantization(int layer) const {
+  return core_->quantization.at(static_cast<std::size_t>(layer));
+}
+
+std::vector<float> Network::weight_scales(int layer) const {
+  const LayerQuantization& q = quantization(layer);
+  const std::string& name = core_->info.layers[static_cast<std::size_t>(layer)].name;
+  if (!q.quantizes_weights())
+    throw base::UserError(fmt::format("{}: its weights are fp32 and have no scale", name));
+  WeightQuantizer quantizer;
+  quantizer.update(*find_parameter(name + ".weight"), q);
+  return {quantizer.scales().begin(), quantizer.scales().end()};
+}
+
+const Tensor& Network::forward(const Tensor& images, Mode mode) {
+  return core_->executor.forward(images, mode, core_->shards);
+}
+const Tensor& Network::forward_observed(const Tensor& images, const InputObserver& observer) {
+  return core_->executor.forward_observed(images, core_->shards, observer);
+}
+void Network::backward(const Tensor& logits_gradient) { core_->executor.backward(logits_gradient); }
+void Network::reset_running_statistics() { core_->executor.reset_running_statistics(); }
+
+}  // namespace bitsmith::trainer
