@@ -1,0 +1,164 @@
+#include "quant/kernels/step_kernels.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "quant/base/error.hpp"
+#include "quant/base/random.hpp"
+#include "quant/kernels/element_kernels.hpp"
+#include "quant/kernels/kernel_table.hpp"
+
+using namespace bitsmith;
+using namespace bitsmith::quant;
+
+namespace {
+
+// Sums of up to 81 floats, and a product and a sum rounded once or twice.
+constexpr float kTolerance = 2e-6f;
+
+std::vector<Step> all_steps() {
+  std::vector<Step> steps;
+  const Shape shapes[] = {{1, 1, 1}, {3, 5, 4}, {16, 9, 9}, {67, 3, 3}};
+  for (const Shape& shape : shapes) {
+    Step step;
+    step.input = step.output = shape;
+    for (StepKind kind : {StepKind::batch_norm, StepKind::relu, StepKind::add}) {
+      step.kind = kind;
+      steps.push_back(step);
+    }
+    step.fused_relu = true;
+    steps.push_back(step);
+    step.fused_relu = false;
+    step.kind = StepKind::quantize;
+    for (Storage to : {Storage::u8, Storage::s8}) {
+      step.to = to;
+      steps.push_back(step);
+    }
+    step.to = Storage::f32;
+    step.kind = StepKind::global_average_pool;
+    step.output = {shape.channels, 1, 1};
+    steps.push_back(step);
+    for (const Window& window : {Window::square(1), Window::square(3, 2, 1),
+                                 Window{2, 3, 1, 2, 1, 1, 1, 1, 0, 2}, Window::square(2, 1, 2, 2)}) {
+      if (window.output_height(shape.height) < 1 || window.output_width(shape.width) < 1) continue;
+      step.window = window;
+      step.output = {shape.channels, window.output_height(shape.height), window.output_width(shape.width)};
+      step.kind = StepKind::average_pool;
+      steps.push_back(step);
+      step.kind = StepKind::max_pool;
+      for (Storage storage : {Storage::f32, Storage::u8, Storage::s8}) {
+        step.from = step.to = storage;
+        steps.push_back(step);
+      }
+      step.from = step.to = Storage::f32;
+    }
+  }
+  return steps;
+}
+
+std::vector<std::uint8_t> random_input(const Step& step, int batch, base::Rng& rng) {
+  const std::size_t n = static_cast<std::size_t>(step.input.elements() * batch);
+  std::vector<std::uint8_t> bytes(n * static_cast<std::size_t>(storage_bytes(step.from)));
+  for (std::size_t i = 0; i < n; ++i) {
+    if (step.from == Storage::f32) {
+      const float x = static_cast<float>(rng.uniform(-3, 3));
+      std::memcpy(bytes.data() + 4 * i, &x, 4);
+    } else {
+      bytes[i] = static_cast<std::uint8_t>(rng.below(256));
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(step_kernels)
+
+BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
+  base::Rng rng(21);
+  for (const Step& step : all_steps())
+    for (int batch : {1, 3}) {
+      BOOST_REQUIRE(step_kernel_serves(step));
+      StepNumbers numbers = plain_numbers(step);
+      numbers.high = 1.25f;
+      const auto in = random_input(step, batch, rng), second = random_input(step, batch, rng);
+      const std::size_t n = static_cast<std::size_t>(step.output.elements() * batch);
+      const std::size_t size = n * static_cast<std::size_t>(storage_bytes(step.to));
+      std::vector<std::uint8_t> got(size + 64, 0xA5), expected(size + 64, 0xA5);
+      reference_step(step, batch, numbers, in.data(), second.data(), expected.data());
+      prepare_step(step, batch, numbers)->run(in.data(), second.data(), got.data());
+      const std::string what(step_kernel_name(step.kind));
+      if (step.to != Storage::f32) {
+        BOOST_TEST((got == expected), what);
+        continue;
+      }
+      bool near = std::memcmp(got.data() + size, expected.data() + size, 64) == 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        float a, b;
+        std::memcpy(&a, got.data() + 4 * i, 4);
+        std::memcpy(&b, expected.data() + 4 * i, 4);
+        near &= std::abs(a - b) <= kTolerance * (1 + std::abs(b));
+      }
+      BOOST_TEST(near, what);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(elementwise_steps_may_write_over_their_input) {
+  base::Rng rng(22);
+  for (StepKind kind : {StepKind::batch_norm, StepKind::relu, StepKind::add}) {
+    Step step;
+    step.kind = kind;
+    step.input = step.output = {5, 3, 3};
+    const StepNumbers numbers = plain_numbers(step);
+    auto in = random_input(step, 1, rng);
+    const auto second = random_input(step, 1, rng);
+    std::vector<std::uint8_t> apart(in.size());
+    const auto prepared = prepare_step(step, 1, numbers);
+    prepared->run(in.data(), second.data(), apart.data());
+    prepared->run(in.data(), second.data(), in.data());
+    BOOST_TEST((in == apart));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_instruction_set_has_the_same_maxima_and_sums) {
+  base::Rng rng(23);
+  std::vector<float> a(37), b(37);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    a[i] = static_cast<float>(rng.normal());
+    b[i] = static_cast<float>(rng.normal());
+  }
+  const ElementKernels* kernels[] = {&scalar::element_kernels, &avx2::element_kernels,
+                                     &avx512::element_kernels};
+  for (base::Isa isa : base::available_isas()) {
+    const ElementKernels& k = *kernels[static_cast<int>(isa)];
+    std::vector<float> sum(37), most = b, plus = b;
+    k.add(a.data(), b.data(), 37, -0.5f, 0.5f, sum.data());
+    k.max_f32(a.data(), 37, most.data());
+    k.sum(a.data(), 37, plus.data());
+    bool equal = true;
+    for (std::size_t i = 0; i < a.size(); ++i)
+      equal &= sum[i] == std::min(std::max(a[i] + b[i], -0.5f), 0.5f) && most[i] == std::max(a[i], b[i]) &&
+               plus[i] == a[i] + b[i];
+    BOOST_TEST(equal, base::isa_name(isa));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(steps_that_make_no_sense_are_refused) {
+  Step step;
+  step.input = step.output = {3, 2, 2};
+  BOOST_TEST(!step_kernel_serves(step));
+  step.kind = StepKind::quantize;
+  BOOST_TEST(!step_kernel_serves(step));
+  BOOST_CHECK_THROW(prepare_step(step, 1, {}), base::InternalError);
+  step.kind = StepKind::average_pool;
+  step.from = step.to = Storage::u8;
+  BOOST_TEST(!step_kernel_serves(step));
+  step.kind = StepKind::batch_norm;
+  step.from = step.to = Storage::f32;
+  BOOST_CHECK_THROW(prepare_step(step, 1, {}), base::InternalError);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
