@@ -1,0 +1,201 @@
+#include "trainer/checkpoint.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "quant/base/error.hpp"
+#include "quant/base/hdf5.hpp"
+
+namespace bitsmith::trainer {
+namespace {
+
+namespace hdf5 = base::hdf5;
+
+constexpr const char* kFormat = "bitsmith checkpoint";
+constexpr std::int64_t kVersion = 1;
+
+std::string hash_of(const Network& network) { return fmt::format("{:016x}", network.info().hash()); }
+
+hdf5::Extents extents_of(const Parameter& parameter) {
+  return {parameter.shape.begin(), parameter.shape.end()};
+}
+hdf5::Extents extents_of(const Buffer& buffer) { return {buffer.value.size()}; }
+
+void write_moments(hdf5::File& file, const std::string& group, const std::vector<Parameter>& parameters,
+                   const std::vector<std::vector<float>>& moments) {
+  if (moments.empty()) return;
+  base::require(moments.size() == parameters.size(), "checkpoint: optimizer state of another network");
+  for (std::size_t i = 0; i < moments.size(); ++i)
+    file.write(group + parameters[i].name, moments[i], extents_of(parameters[i]));
+}
+
+void write_quantization(hdf5::File& file, const std::string& group, const LayerQuantization& q) {
+  file.make_group(group);
+  file.set_attribute(group, "weight_bits", q.weight_bits);
+  file.set_attribute(group, "per_channel", q.weight_granularity == quant::Granularity::channel ? 1 : 0);
+  file.set_attribute(group, "activation_bits", q.activation_bits);
+  file.set_attribute(group, "activation_signed", q.activation_signed ? 1 : 0);
+  file.set_attribute(group, "activation_scale", static_cast<double>(q.activation_scale));
+  if (!q.weight_clip.empty()) file.write(group + "/weight_clip", q.weight_clip);
+}
+
+// Reads what belongs to one network, checking as it goes; names the file in every message.
+class Reader {
+ public:
+  Reader(const std::filesystem::path& path, const Network& network)
+      : file_(hdf5::File::open(path)), network_(network) {
+    if (!file_.has_attribute("/", "format") || file_.string_attribute("/", "format") != kFormat)
+      fail("is an HDF5 file, but not a checkpoint");
+    const std::int64_t version = file_.int_attribute("/", "format_version");
+    if (version != kVersion)
+      fail(fmt::format("checkpoint format {}, this program reads {}", version, kVersion));
+  }
+
+  const hdf5::File& file() const { return file_; }
+
+  [[noreturn]] void fail(std::string_view what) const {
+    throw base::UserError(fmt::format("{}: {}", file_.path().string(), what));
+  }
+
+  // The values of each of `wanted` under `group`, and nothing else may be there.
+  template <class Entry>
+  std::vector<std::vector<float>> read_all(const std::string& group, const std::vector<Entry>& wanted) const {
+    std::vector<std::vector<float>> values;
+    for (const Entry& entry : wanted) {
+      const std::string name = group + "/" + entry.name;
+      if (!file_.exists(name))
+        fail(fmt::format("has no '{}', which network '{}' needs{}", name, its_name(), written_for()));
+      const auto extents = file_.extents(name);
+      if (extents != extents_of(entry))
+        fail(fmt::format("'{}' is {}, but network '{}' needs {}{}", name, fmt::join(extents, "x"), its_name(),
+                         fmt::join(extents_of(entry), "x"), written_for()));
+      values.push_back(file_.read<float>(name).values);
+      if (!std::all_of(values.back().begin(), values.back().end(), [](float x) { return std::isfinite(x); }))
+        fail(fmt::format("'{}' holds a value that is not finite", name));
+    }
+    return values;
+  }
+
+  void check_network() const {
+    if (file_.string_attribute("/", "network_hash") != hash_of(network_))
+      fail(fmt::format(
+          "was written for another network than '{}', although its parameters have the same shapes{}",
+          its_name(), written_for()));
+  }
+
+  OptimizerState read_optimizer() const {
+    OptimizerState state;
+    state.steps = file_.int_attribute("optimizer", "steps");
+    if (file_.exists("optimizer/first")) state.first = read_all("optimizer/first", network_.parameters());
+    if (file_.exists("optimizer/second")) state.second = read_all("optimizer/second", network_.parameters());
+    return state;
+  }
+
+  LayerQuantization read_quantization(const std::string& layer) const {
+    const std::string group = "quantization/" + layer;
+    LayerQuantization q;
+    q.weight_bits = static_cast<int>(file_.int_attribute(group, "weight_bits"));
+    q.weight_granularity = file_.int_attribute(group, "per_channel") != 0 ? quant::Granularity::channel
+                                                                          : quant::Granularity::tensor;
+    q.activation_bits = static_cast<int>(file_.int_attribute(group, "activation_bits"));
+    q.activation_signed = file_.int_attribute(group, "activation_signed") != 0;
+    q.activation_scale = static_cast<float>(file_.double_attribute(group, "activation_scale"));
+    if (file_.exists(group + "/weight_clip"))
+      q.weight_clip = file_.read<float>(group + "/weight_clip").values;
+    return q;
+  }
+
+ private:
+  const std::string& its_name() const { return network_.info().name; }
+  std::string written_for() const {
+    return fmt::format(" (the file was written for '{}')", file_.string_attribute("/", "network"));
+  }
+
+  hdf5::File file_;
+  const Network& network_;
+};
+
+// All or, when one of them is refused, none.
+void set_quantization(Network& network, const std::vector<LayerQuantization>& wanted) {
+  const int layers = static_cast<int>(wanted.size());
+  std::vector<LayerQuantization> old;
+  for (int i = 0; i < layers; ++i) old.push_back(network.quantization(i));
+  try {
+    for (int i = 0; i < layers; ++i) network.set_quantization(i, wanted[static_cast<std::size_t>(i)]);
+  } catch (const base::UserError&) {
+    for (int i = 0; i < layers; ++i) network.set_quantization(i, old[static_cast<std::size_t>(i)]);
+    throw;
+  }
+}
+
+template <class Entry>
+void put(std::vector<std::vector<float>>&& values, std::vector<Entry>& into) {
+  for (std::size_t i = 0; i < into.size(); ++i) into[i].value = std::move(values[i]);
+}
+
+}  // namespace
+
+void save_checkpoint(const std::filesystem::path& path, const Network& network,
+                     const Checkpoint& checkpoint) {
+  const TrainState& state = checkpoint.state;
+  hdf5::write_file(path, [&](hdf5::File& file) {
+    file.set_attribute("/", "format", kFormat);
+    file.set_attribute("/", "format_version", kVersion);
+    file.set_attribute("/", "network", network.info().name);
+    file.set_attribute("/", "network_hash", hash_of(network));
+    file.set_attribute("/", "run_identity", checkpoint.run_identity);
+    file.set_attribute("/", "seed", static_cast<std::int64_t>(checkpoint.seed));
+    file.set_attribute("/", "step", state.step);
+    file.set_attribute("/", "total_steps", state.total);
+    file.set_attribute("/", "epoch", state.epoch);
+    file.set_attribute("/", "loss", state.loss);
+    for (const Parameter& p : network.parameters())
+      file.write("parameters/" + p.name, p.value, extents_of(p));
+    for (const Buffer& b : network.buffers()) file.write("buffers/" + b.name, b.value, extents_of(b));
+    file.make_group("optimizer");
+    file.set_attribute("optimizer", "steps", state.optimizer.steps);
+    write_moments(file, "optimizer/first/", network.parameters(), state.optimizer.first);
+    write_moments(file, "optimizer/second/", network.parameters(), state.optimizer.second);
+    const auto& layers = network.info().layers;
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      write_quantization(file, "quantization/" + layers[i].name, network.quantization(static_cast<int>(i)));
+  });
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
+                           std::string_view run_identity) {
+  const Reader reader(path, network);
+  const hdf5::File& file = reader.file();
+  auto parameters = reader.read_all("parameters", network.parameters());
+  auto buffers = reader.read_all("buffers", network.buffers());
+  reader.check_network();
+
+  Checkpoint checkpoint;
+  checkpoint.run_identity = file.string_attribute("/", "run_identity");
+  if (!run_identity.empty() && checkpoint.run_identity != run_identity)
+    reader.fail(
+        fmt::format("belongs to another run ({}) than this one ({}): remove it, or choose another output",
+                    checkpoint.run_identity, run_identity));
+  checkpoint.seed = static_cast<std::uint64_t>(file.int_attribute("/", "seed"));
+  checkpoint.state.step = file.int_attribute("/", "step");
+  checkpoint.state.total = file.int_attribute("/", "total_steps");
+  checkpoint.state.epoch = file.double_attribute("/", "epoch");
+  checkpoint.state.loss = file.double_attribute("/", "loss");
+  checkpoint.state.optimizer = reader.read_optimizer();
+  std::vector<LayerQuantization> quantization;
+  for (const auto& layer : network.info().layers)
+    quantization.push_back(reader.read_quantization(layer.name));
+
+  // Only now that all of it has been read.
+  set_quantization(network, quantization);
+  put(std::move(parameters), network.parameters());
+  put(std::move(buffers), network.buffers());
+  return checkpoint;
+}
+
+}  // namespace bitsmith::trainer

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "trainer/network.hpp"
+#include "trainer/training_loop.hpp"
+
+namespace bitsmith::trainer {
+
+/// What a training needs, besides the network, to go on bit for bit where it stood.
+struct Checkpoint {
+  TrainState state;
+  std::uint64_t seed = 0;    ///< of the batch source: with state.step, the whole random state
+  std::string run_identity;  ///< whose training this is: config, data; free text, compared by equality
+};
+
+/// Writes network and checkpoint to an HDF5 file, atomically. Layout (format version 1), all floats 32 bits:
+///   attributes of /: format, format_version, network, network_hash, run_identity, seed, step, total_steps,
+///   epoch, loss /parameters/NAME, /buffers/NAME: values in the shape that Network::parameters() and
+///   buffers() have /optimizer: attribute steps; /optimizer/first/NAME, /optimizer/second/NAME, per
+///   parameter, where there are any /quantization/LAYER: attributes weight_bits, per_channel,
+///   activation_bits, activation_signed, activation_scale;
+///     dataset weight_clip where there is one
+void save_checkpoint(const std::filesystem::path& path, const Network& network, const Checkpoint& checkpoint);
+
+/// Puts parameters, buffers and quantization into `network` and returns the rest. Throws UserError, leaving
+/// `network` as it was, for files that are damaged, of another format version or of another network (names
+/// the first parameter that differs and both shapes), that hold values that are not finite, or that belong to
+/// another run; an empty `run_identity` takes any run's.
+Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
+                           std::string_view run_identity = {});
+
+}  // namespace bitsmith::trainer
