@@ -145,12 +145,7 @@ std::string last_key(const std::string& path) { return path.substr(path.rfind('.
 }  // namespace
 
 FieldReader::FieldReader(const base::YamlNode& root, Places& places) : places_(places) {
-  const bool usable = root.is_map();
-  if (!usable && !root.is_null())
-    places_.problem(
-        root.mark, "",
-        "got " + root.described() + ", allowed: a map of the keys that `bitsmith describe` lists");
-  groups_.push_back({"", usable ? &root : nullptr, {}});
+  groups_.push_back({"", root.is_map() ? &root : nullptr, {}});
 }
 
 void FieldReader::begin_group(std::string_view name, std::string_view) {

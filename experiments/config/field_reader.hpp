@@ -10,8 +10,8 @@
 
 namespace bitsmith::experiments {
 
-/// Reads the fields it is shown from a YAML tree, checks each by itself, and reports keys that no field asked
-/// for. A field that is absent or wrong keeps its value.
+/// Reads the fields it is shown from a YAML tree (a map or null), checks each by itself, and reports keys
+/// that no field asked for. A field that is absent or wrong keeps its value.
 class FieldReader : public FieldVisitor {
  public:
   FieldReader(const base::YamlNode& root, Places& places);

@@ -10,8 +10,14 @@ namespace bitsmith::experiments {
 Config parse_config(std::string_view text, const std::string& name, std::span<const std::string> overrides) {
   const ConfigSource source(text, name, overrides);
   Places places(source);
+  const base::YamlNode& root = source.root();
+  if (!root.is_map() && !root.is_null()) {
+    places.problem(root.mark, "",
+                   "got " + root.described() + ", allowed: a map of the keys that `bitsmith describe` lists");
+    places.throw_problems();
+  }
   Config config;
-  FieldReader reader(source.root(), places);
+  FieldReader reader(root, places);
   visit_fields(reader, config);
   reader.finish();
   check_rules(config, places);

@@ -30,6 +30,14 @@ void Places::problem(const std::string& path, const std::string& message) {
   problem(mark == marks_.end() ? base::YamlMark{} : mark->second, path, message);
 }
 
+bool Places::has_problem(const std::string& path) const {
+  if (wrong_.contains(path)) return true;
+  const auto is_inside = [&](const std::string& wrong) {
+    return wrong.starts_with(path + ".") || wrong.starts_with(path + "[");
+  };
+  return std::any_of(wrong_.begin(), wrong_.end(), is_inside);
+}
+
 void Places::throw_problems() const {
   std::vector<Problem> sorted = problems_;
   for (const base::YamlProblem& problem : source_.problems())

@@ -22,7 +22,8 @@ class Places {
   /// A problem of a key that may have been left out: it is shown at the key, else at its group, else at the
   /// file.
   void problem(const std::string& path, const std::string& message);
-  bool has_problem(const std::string& path) const { return wrong_.contains(path); }
+  /// Of the key itself or of anything inside it.
+  bool has_problem(const std::string& path) const;
 
   /// Throws ConfigError when there is any problem.
   void throw_problems() const;

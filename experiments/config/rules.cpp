@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <initializer_list>
+#include <utility>
 
 namespace bitsmith::experiments {
 
@@ -19,12 +20,17 @@ class Rules {
     for (const std::string& path : paths)
       if (places_.has_problem(path)) return;
     for (const std::string& path : paths)
-      if (places_.given(path)) return places_.problem(path, message);
-    places_.problem(*paths.begin(), message);
+      if (places_.given(path)) return broken_.push_back({path, message});
+    broken_.push_back({*paths.begin(), message});
+  }
+  /// Reports them all: a broken rule does not hide another one.
+  void finish() {
+    for (const auto& [path, message] : broken_) places_.problem(path, message);
   }
 
  private:
   Places& places_;
+  std::vector<std::pair<std::string, std::string>> broken_;
 };
 
 template <class T>
@@ -198,6 +204,7 @@ void check_rules(const Config& config, Places& places) {
   rules.require(!config.constraints.empty(), {"constraint"},
                 "give at least one bound, e.g. constraint: {size: 0.5x}");
   check_search(rules, config.search);
+  rules.finish();
 }
 
 }  // namespace bitsmith::experiments

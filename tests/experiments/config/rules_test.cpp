@@ -12,7 +12,7 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
              "act; make "
              "search.warmup_episodes smaller than search.episodes");
   BOOST_TEST(problem_of("search: {episodes: 10}\n") ==
-             "c.yaml:3:10: search.warmup_episodes: 20 of 10 episodes are warm-up, so the agent would never "
+             "c.yaml:3:10: search.episodes: 20 of 10 episodes are warm-up, so the agent would never "
              "act; make "
              "search.warmup_episodes smaller than search.episodes");
   BOOST_TEST(problem_of("search: {finalists: 200}\n") ==
@@ -22,7 +22,7 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
       problem_of("search: {weight_bits: [4, 4, 2]}\n") ==
       "c.yaml:3:27: search.weight_bits[1]: got 4 after 4; write the values in ascending order, each once");
   BOOST_TEST(problem_of("train: {batch: 2}\n") ==
-             "c.yaml:3:9: train.shards: 4 shards of a batch of 2 images; make train.shards at most 2");
+             "c.yaml:3:9: train.batch: 4 shards of a batch of 2 images; make train.shards at most 2");
   BOOST_TEST(problem_of("finetune: {warmup_epochs: 5}\n") ==
              "c.yaml:3:12: finetune.warmup_epochs: warm-up of 5 epochs in 3 epochs of training; make "
              "finetune.warmup_epochs smaller than finetune.epochs");
@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
              "nothing; "
              "allowed: minmax, mse, kl");
   BOOST_TEST(problem_of("data: {train_images: 100}\nevaluator: {recalibration_images: 50}\n") ==
-             "c.yaml:3:8: quantization.calibration_images: 512 images of a training part of 100; make "
+             "c.yaml:3:8: data.train_images: 512 images of a training part of 100; make "
              "quantization.calibration_images at most data.train_images");
   BOOST_TEST(problem_of("evaluator: {validation_images: 6000}\n") ==
              "c.yaml:3:13: evaluator.validation_images: 6000 images score a candidate but the validation "
@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(data_files_fit_their_format) {
   BOOST_TEST(problem_of("data: {train_files: [a]}\n") ==
              "c.yaml:3:8: data.train_files: got 1 files; give two, images and labels, or leave the key out");
   BOOST_TEST(problem_of("data: {mean: [0.5]}\n") ==
-             "c.yaml:3:8: data.deviation: got 1 and 0 values for data.mean and data.deviation; give both, "
+             "c.yaml:3:8: data.mean: got 1 and 0 values for data.mean and data.deviation; give both, "
              "one value per "
              "channel, or neither");
   BOOST_TEST(problems_of(minimal_config + "data: {format: cifar10}\n").size() == 2u);
