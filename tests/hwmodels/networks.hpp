@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "quant/network_info.hpp"
 #include "quant/policy.hpp"
 
@@ -17,6 +19,24 @@ inline quant::NetworkInfo tiny_network() {
   x = net.max_pool("pool", x, Window::square(2, 2));
   x = net.flatten("flatten", net.global_average_pool("gap", x));
   net.linear("fc", x, 10);
+  return std::move(net).build();
+}
+
+/// Three layers read one tensor, and so does an addition; pooling lies between two layers; a batch norm and a
+/// ReLU follow no layer: what decides where integers can stay integers.
+inline quant::NetworkInfo branching_network() {
+  using quant::Window;
+  quant::NetworkBuilder net("branching", {2, 6, 6});
+  const int stem = net.relu("relu0", net.batch_norm("bn0", net.conv("stem", 0, 8, Window::square(3, 1, 1))));
+  const int left = net.conv("left", stem, 8, Window::square(1));
+  const int middle = net.relu("relu1", net.conv("middle", stem, 8, Window::square(3, 1, 1), 2, true));
+  const int right = net.conv(
+      "right", net.max_pool("pool0", net.conv("deep", stem, 8, Window::square(1)), Window::square(3, 1, 1)),
+      8, Window::square(1));
+  const int sum = net.add("add1", net.add("add0", left, middle), net.add("add2", right, stem));
+  const int normal = net.relu("relu2", net.batch_norm("bn1", sum));
+  const int pooled = net.average_pool("pool1", normal, Window::square(2, 2));
+  net.linear("fc2", net.relu6("relu3", net.linear("fc1", net.flatten("flatten", pooled), 16)), 4, false);
   return std::move(net).build();
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "hwmodels/candidates.hpp"
 #include "hwmodels/latency_table.hpp"
 #include "hwmodels/measurement.hpp"
+#include "quant/base/hash.hpp"
 
 namespace bitsmith::hwmodels_tests {
 
@@ -27,6 +29,24 @@ inline hwmodels::LatencyTable frozen_table() {
   table.set({"conv a", "int8", {8, 8}, 1, 1, true}, entry_of({4.0}));
   table.set({"conv a", "fp32", {32, 32}, 1, 1, false}, entry_of({9.5, 8.5}));
   table.set({"add a", "", {32, 32}, 4, 1, false}, entry_of({0.125, 0.25, 0.5, 0.75}, 1'700'000'500));
+  return table;
+}
+
+/// A made-up price for every entry that the choices need, warm and cold: a function of the key, between 1 and
+/// 9 us.
+inline hwmodels::LatencyTable made_up_table(const quant::NetworkInfo& network,
+                                            const hwmodels::BitChoices& choices, int batch = 1) {
+  hwmodels::LatencyTable table;
+  hwmodels::HostOptions options;
+  options.batch = batch;
+  for (bool cold : {false, true}) {
+    options.cold_weights = cold;
+    for (const hwmodels::EntryKey& key : hwmodels::needed_entries(network, choices, options)) {
+      base::Hasher hasher;
+      hasher.add(hwmodels::to_string(key));
+      table.set(key, entry_of({1.0 + static_cast<double>(hasher.value() % 1024) / 128}));
+    }
+  }
   return table;
 }
 
