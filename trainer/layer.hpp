@@ -93,7 +93,7 @@ class Layer {
 struct LayerArguments {
   const quant::NetworkInfo& info;
   const quant::Node& node;
-  Activation activation;        ///< fused into batch_norm and add; none otherwise
+  Activation activation = {};   ///< fused into batch_norm and add; none otherwise
   Parameter* weight = nullptr;  ///< conv, linear; gamma of batch_norm
   Parameter* bias = nullptr;    ///< where present; beta of batch_norm
   Buffer* running_mean = nullptr;

@@ -75,7 +75,9 @@ void run(const Settings& settings) {
   for (std::int64_t i = 0; i < images.elements(); ++i) images.data()[i] = static_cast<float>(rng.normal());
   std::vector<int> labels(static_cast<std::size_t>(images.batch()));
   for (int& label : labels) label = static_cast<int>(rng.below(kClasses));
-  const auto optimizer = trainer::make_optimizer({.learning_rate = 0.01});
+  trainer::TrainOptions options;
+  options.learning_rate = 0.01;
+  const auto optimizer = trainer::make_optimizer(options);
 
   const auto train_step = [&] {
     softmax_cross_entropy(network.forward(images, Mode::train), labels, 0.0, &gradient);

@@ -1,0 +1,146 @@
+#include "trainer/qat.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "quant/base/error.hpp"
+#include "quant/calibration.hpp"
+#include "quant/fake_quantize.hpp"
+#include "quant/quantizer.hpp"
+
+namespace bitsmith::trainer {
+namespace {
+
+int layer_count(const Network& network) { return static_cast<int>(network.info().layers.size()); }
+
+std::vector<LayerQuantization> quantization_of(const Network& network) {
+  std::vector<LayerQuantization> all;
+  for (int layer = 0; layer < layer_count(network); ++layer) all.push_back(network.quantization(layer));
+  return all;
+}
+
+/// Shows the first `wanted` images of the source, in fp32; the network's quantization comes back whatever
+/// happens.
+void observe_inputs(Network& network, BatchSource& source, std::int64_t wanted,
+                    const InputObserver& observer) {
+  struct Restore {
+    Network& network;
+    std::vector<LayerQuantization> saved;
+    ~Restore() {
+      for (std::size_t i = 0; i < saved.size(); ++i)
+        network.set_quantization(static_cast<int>(i), std::move(saved[i]));
+    }
+  } restore{network, quantization_of(network)};
+  remove_quantization(network);
+
+  Tensor images;
+  std::vector<int> labels;
+  std::int64_t seen = 0;
+  for (std::int64_t batch = 0; batch < source.batches_per_epoch() && seen < wanted; ++batch) {
+    source.fill(batch, images, labels);
+    const std::int64_t used = std::min<std::int64_t>(images.batch(), wanted - seen);
+    images.resize(static_cast<int>(used), images.shape());  // shrinking keeps the first images
+    network.forward_observed(images, observer);
+    seen += used;
+  }
+  if (seen == 0) throw base::UserError("calibration needs at least one image");
+}
+
+/// Threshold of each scale, as a share of the largest weight it covers.
+std::vector<float> clip_ratios(const Parameter& weight, const quant::LayerInfo& layer, int bits,
+                               const quant::QuantizationOptions& options) {
+  if (options.weight_calibration == quant::Calibration::minmax) return {};
+  const std::vector<float> scales =
+      quant::weight_scales(weight.value, layer.output.channels, bits, options.weight_granularity,
+                           options.weight_calibration, weight.name);
+  const auto per_scale = static_cast<std::int64_t>(weight.value.size() / scales.size());
+  const auto top = static_cast<float>(quant::integer_range(bits, true).high);
+  std::vector<float> ratios;
+  for (std::size_t c = 0; c < scales.size(); ++c) {
+    const float largest =
+        quant::max_abs(weight.value.data() + static_cast<std::int64_t>(c) * per_scale, per_scale);
+    ratios.push_back(largest > 0.0f ? std::clamp(scales[c] * top / largest, 1e-3f, 1.0f) : 1.0f);
+  }
+  return ratios;
+}
+
+}  // namespace
+
+float CalibrationTable::scale(int layer, int bits) const {
+  base::require(layer >= 0 && layer < layers() && bits >= 1 && bits <= kMaxBits,
+                "CalibrationTable: out of range");
+  return scales_[static_cast<std::size_t>(layer)].scale[bits];
+}
+
+void CalibrationTable::set(int layer, int bits, float scale) {
+  base::require(layer >= 0 && layer < layers() && bits >= 1 && bits <= kMaxBits,
+                "CalibrationTable: out of range");
+  scales_[static_cast<std::size_t>(layer)].scale[bits] = scale;
+}
+
+CalibrationTable calibrate(Network& network, BatchSource& source, const quant::QuantizationOptions& options) {
+  if (options.calibration_images < 1)
+    throw base::UserError(
+        fmt::format("calibration_images: got {}, needs at least 1", options.calibration_images));
+  std::vector<quant::ActivationObserver> observers;
+  for (const quant::LayerInfo& layer : network.info().layers)
+    observers.emplace_back("input of " + layer.name);
+  observe_inputs(
+      network, source, options.calibration_images, [&](int layer, const float* values, std::int64_t count) {
+        observers[static_cast<std::size_t>(layer)].observe({values, static_cast<std::size_t>(count)});
+      });
+
+  CalibrationTable table(layer_count(network));
+  for (int layer = 0; layer < table.layers(); ++layer) {
+    const bool is_signed = network.info().layers[static_cast<std::size_t>(layer)].input_signed;
+    table.set_signed(layer, is_signed);
+    for (int bits = is_signed ? 2 : 1; bits <= CalibrationTable::kMaxBits; ++bits) {
+      const float threshold = observers[static_cast<std::size_t>(layer)].threshold(
+          bits, is_signed, options.activation_calibration);
+      table.set(layer, bits, quant::scale_of_threshold(threshold, quant::integer_range(bits, is_signed)));
+    }
+  }
+  return table;
+}
+
+void apply_policy(Network& network, const quant::Policy& policy, const CalibrationTable& table,
+                  const quant::QuantizationOptions& options) {
+  quant::validate_policy(network.info(), policy);
+  base::require(table.layers() == layer_count(network), "apply_policy: the table is of another network");
+  for (int layer = 0; layer < layer_count(network); ++layer) {
+    const quant::LayerInfo& info = network.info().layers[static_cast<std::size_t>(layer)];
+    const quant::LayerBits bits = policy.layers[static_cast<std::size_t>(layer)];
+    LayerQuantization q;
+    q.weight_bits = bits.weight;
+    q.weight_granularity = options.weight_granularity;
+    if (q.quantizes_weights())
+      q.weight_clip = clip_ratios(*network.find_parameter(info.name + ".weight"), info, bits.weight, options);
+    q.activation_bits = bits.activation;
+    q.activation_signed = table.is_signed(layer);
+    if (q.quantizes_activations()) q.activation_scale = table.scale(layer, bits.activation);
+    network.set_quantization(layer, std::move(q));
+  }
+}
+
+void remove_quantization(Network& network) {
+  for (int layer = 0; layer < layer_count(network); ++layer) network.set_quantization(layer, {});
+}
+
+void recalibrate_batch_norm(Network& network, BatchSource& source, std::int64_t images) {
+  network.reset_running_statistics();
+  const std::int64_t wanted = images > 0 ? images : source.images();
+  Tensor batch;
+  std::vector<int> labels;
+  std::int64_t seen = 0;
+  for (std::int64_t step = 0; step < source.batches_per_epoch() && seen < wanted; ++step) {
+    source.fill(step, batch, labels);
+    const std::int64_t used = std::min<std::int64_t>(batch.batch(), wanted - seen);
+    seen += used;
+    if (used < 2) continue;  // an image alone has no variance where a batch norm sees one pixel
+    batch.resize(static_cast<int>(used), batch.shape());
+    network.forward(batch, Mode::recalibrate);
+  }
+}
+
+}  // namespace bitsmith::trainer
