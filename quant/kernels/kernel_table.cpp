@@ -17,62 +17,49 @@ namespace {
 using base::Isa;
 
 constexpr BitRange kFp32{kFloatBits, kFloatBits};
-constexpr BitRange kUpTo8{2, 8};  // weights
+constexpr BitRange kUpTo8{2, 8}, kUpTo4{2, 4};  // weights
 constexpr BitRange kActivations{1, 8};
-constexpr BitRange kUpTo4{2, 4};
-constexpr const char* kIntegers = "u8/s8 * s8 -> s32";
-constexpr const char* kNibbles = "u8/s8 * s4 -> s32";
+constexpr std::string_view kFloats = "f32 * f32 -> f32";
+constexpr std::string_view kBytes = "u8/s8 * s8 -> s32";
+constexpr std::string_view kNibbles = "u8/s8 * s4 -> s32";
+constexpr std::string_view kWeightBytes = "f32 * s8 -> f32";
+constexpr std::string_view kWeightNibbles = "f32 * s4 -> f32";
+constexpr bool yes = true, no = false;
 
-// Columns: name, arithmetic, isa, weight bits, activation bits, conv, depthwise, linear, integer output,
-// refuses, make.
+// clang-format off
 const std::array kRows{
-    KernelRow{"onednn_f32",
-              "f32 * f32 -> f32",
-              {},
-              kFp32,
-              kFp32,
-              true,
-              true,
-              true,
-              false,
-              nullptr,
-              make_onednn_f32},
-    KernelRow{"onednn_int8",
-              kIntegers,
-              {},
-              kUpTo8,
-              kActivations,
-              true,
-              true,
-              true,
-              true,
-              onednn_int8_refuses,
-              make_onednn_int8},
-    KernelRow{"packed_int8_avx512", kIntegers, Isa::avx512, kUpTo8, kActivations, true, false, true, true,
-              packed_refuses, make_packed<Isa::avx512, 8>},
-    KernelRow{"packed_int8_avx2", kIntegers, Isa::avx2, kUpTo8, kActivations, true, true, true, true,
-              packed_refuses, make_packed<Isa::avx2, 8>},
-    KernelRow{"packed_int8_scalar", kIntegers, Isa::scalar, kUpTo8, kActivations, true, true, true, true,
-              packed_refuses, make_packed<Isa::scalar, 8>},
-    KernelRow{"packed_int4_avx512", kNibbles, Isa::avx512, kUpTo4, kActivations, true, false, true, true,
-              packed_refuses, make_packed<Isa::avx512, 4>},
-    KernelRow{"packed_int4_avx2", kNibbles, Isa::avx2, kUpTo4, kActivations, true, false, true, true,
-              packed_refuses, make_packed<Isa::avx2, 4>},
-    KernelRow{"packed_int4_scalar", kNibbles, Isa::scalar, kUpTo4, kActivations, true, false, true, true,
-              packed_refuses, make_packed<Isa::scalar, 4>},
-    KernelRow{"weight_only_int8_avx512", "f32 * s8 -> f32", Isa::avx512, kUpTo8, kFp32, true, true, true,
-              false, nullptr, make_weight_only<Isa::avx512, 8>},
-    KernelRow{"weight_only_int8_avx2", "f32 * s8 -> f32", Isa::avx2, kUpTo8, kFp32, true, true, true, false,
-              nullptr, make_weight_only<Isa::avx2, 8>},
-    KernelRow{"weight_only_int8_scalar", "f32 * s8 -> f32", Isa::scalar, kUpTo8, kFp32, true, true, true,
-              false, nullptr, make_weight_only<Isa::scalar, 8>},
-    KernelRow{"weight_only_int4_avx512", "f32 * s4 -> f32", Isa::avx512, kUpTo4, kFp32, true, false, true,
-              false, nullptr, make_weight_only<Isa::avx512, 4>},
-    KernelRow{"weight_only_int4_avx2", "f32 * s4 -> f32", Isa::avx2, kUpTo4, kFp32, true, false, true, false,
-              nullptr, make_weight_only<Isa::avx2, 4>},
-    KernelRow{"weight_only_int4_scalar", "f32 * s4 -> f32", Isa::scalar, kUpTo4, kFp32, true, false, true,
-              false, nullptr, make_weight_only<Isa::scalar, 4>},
+  // name; arithmetic; instruction set; weight and activation bits;
+  //   conv, depthwise, linear, integer output; refuses; make
+  KernelRow{"onednn_f32", kFloats, {}, kFp32, kFp32,
+            yes, yes, yes, no, nullptr, make_onednn_f32},
+  KernelRow{"onednn_int8", kBytes, {}, kUpTo8, kActivations,
+            yes, yes, yes, yes, onednn_int8_refuses, make_onednn_int8},
+  KernelRow{"packed_int8_avx512", kBytes, Isa::avx512, kUpTo8, kActivations,
+            yes, yes, yes, yes, packed_refuses, make_packed<Isa::avx512, 8>},
+  KernelRow{"packed_int8_avx2", kBytes, Isa::avx2, kUpTo8, kActivations,
+            yes, yes, yes, yes, packed_refuses, make_packed<Isa::avx2, 8>},
+  KernelRow{"packed_int8_scalar", kBytes, Isa::scalar, kUpTo8, kActivations,
+            yes, yes, yes, yes, packed_refuses, make_packed<Isa::scalar, 8>},
+  KernelRow{"packed_int4_avx512", kNibbles, Isa::avx512, kUpTo4, kActivations,
+            yes, no, yes, yes, packed_refuses, make_packed<Isa::avx512, 4>},
+  KernelRow{"packed_int4_avx2", kNibbles, Isa::avx2, kUpTo4, kActivations,
+            yes, no, yes, yes, packed_refuses, make_packed<Isa::avx2, 4>},
+  KernelRow{"packed_int4_scalar", kNibbles, Isa::scalar, kUpTo4, kActivations,
+            yes, no, yes, yes, packed_refuses, make_packed<Isa::scalar, 4>},
+  KernelRow{"weight_only_int8_avx512", kWeightBytes, Isa::avx512, kUpTo8, kFp32,
+            yes, yes, yes, no, nullptr, make_weight_only<Isa::avx512, 8>},
+  KernelRow{"weight_only_int8_avx2", kWeightBytes, Isa::avx2, kUpTo8, kFp32,
+            yes, yes, yes, no, nullptr, make_weight_only<Isa::avx2, 8>},
+  KernelRow{"weight_only_int8_scalar", kWeightBytes, Isa::scalar, kUpTo8, kFp32,
+            yes, yes, yes, no, nullptr, make_weight_only<Isa::scalar, 8>},
+  KernelRow{"weight_only_int4_avx512", kWeightNibbles, Isa::avx512, kUpTo4, kFp32,
+            yes, no, yes, no, nullptr, make_weight_only<Isa::avx512, 4>},
+  KernelRow{"weight_only_int4_avx2", kWeightNibbles, Isa::avx2, kUpTo4, kFp32,
+            yes, no, yes, no, nullptr, make_weight_only<Isa::avx2, 4>},
+  KernelRow{"weight_only_int4_scalar", kWeightNibbles, Isa::scalar, kUpTo4, kFp32,
+            yes, no, yes, no, nullptr, make_weight_only<Isa::scalar, 4>},
 };
+// clang-format on
 
 }  // namespace
 
