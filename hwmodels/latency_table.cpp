@@ -52,7 +52,8 @@ bool is_expired(const Entry& entry, double max_age_days, std::int64_t now) {
 
 std::vector<std::string> staleness(const LatencyTable& table, const Provenance& here,
                                    std::span<const EntryKey> needed, double max_age_days, std::int64_t now) {
-  std::vector<std::string> reasons = differences(table.provenance, here);
+  std::vector<std::string> reasons;
+  if (!table.entries().empty()) reasons = differences(table.provenance, here);
   std::size_t missing = 0, expired = 0, future = 0;
   double oldest = 0;
   std::string shown;

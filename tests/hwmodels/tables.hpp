@@ -36,6 +36,7 @@ inline hwmodels::LatencyTable frozen_table() {
 /// 9 us.
 inline hwmodels::LatencyTable made_up_table(const quant::NetworkInfo& network,
                                             const hwmodels::BitChoices& choices, int batch = 1) {
+  constexpr std::uint64_t kPrices = std::uint64_t{1} << 40;  // so many that no two entries cost the same
   hwmodels::LatencyTable table;
   hwmodels::HostOptions options;
   options.batch = batch;
@@ -44,7 +45,7 @@ inline hwmodels::LatencyTable made_up_table(const quant::NetworkInfo& network,
     for (const hwmodels::EntryKey& key : hwmodels::needed_entries(network, choices, options)) {
       base::Hasher hasher;
       hasher.add(hwmodels::to_string(key));
-      table.set(key, entry_of({1.0 + static_cast<double>(hasher.value() % 1024) / 128}));
+      table.set(key, entry_of({1.0 + static_cast<double>(hasher.value() % kPrices) / (kPrices / 8)}));
     }
   }
   return table;

@@ -1,0 +1,187 @@
+#include "hwmodels/profiler.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "hwmodels/candidates.hpp"
+#include "hwmodels/host_model.hpp"
+#include "hwmodels/latency_table_file.hpp"
+#include "quant/base/file.hpp"
+#include "tests/hwmodels/files.hpp"
+#include "tests/hwmodels/networks.hpp"
+#include "tests/hwmodels/policies.hpp"
+#include "tests/hwmodels/tables.hpp"
+
+using namespace bitsmith;
+using hwmodels::LatencyTable;
+using hwmodels::ProfileReport;
+using hwmodels_tests::says;
+using hwmodels_tests::TemporaryFolder;
+using hwmodels_tests::tiny_network;
+
+namespace {
+
+constexpr std::int64_t kDay = 86400;
+
+/// As few and as short samples as there can be: what is tested is which, not how long.
+hwmodels::HostOptions quick() {
+  hwmodels::HostOptions options;
+  options.samples = 2;
+  options.sample_ms = 0.001;
+  return options;
+}
+
+LatencyTable without(const LatencyTable& table, const hwmodels::EntryKey& left_out) {
+  LatencyTable rest;
+  rest.provenance = table.provenance;
+  for (const auto& [key, entry] : table.entries())
+    if (key != left_out) rest.set(key, entry);
+  return rest;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(profiler)
+
+BOOST_AUTO_TEST_CASE(a_profile_prices_every_policy_warm_and_cold) {
+  const quant::NetworkInfo network = tiny_network();
+  const hwmodels::BitChoices choices;
+  LatencyTable table;
+  double last = 0, total = 0;
+  const ProfileReport report = hwmodels::profile(network, choices, quick(), table, {},
+                                                 [&](std::string_view unit, double done, double of, auto) {
+                                                   BOOST_TEST(unit == "kernel");
+                                                   BOOST_TEST(done <= of);
+                                                   last = done;
+                                                   total = of;
+                                                 });
+  BOOST_TEST(last == total);
+  BOOST_TEST(report.kept == 0);
+  BOOST_TEST(report.measured == static_cast<int>(table.entries().size()));
+  BOOST_TEST((table.provenance == hwmodels::current_provenance()));
+  BOOST_TEST(table.canaries.size() >= 2u);
+  for (const auto& [key, entry] : table.entries()) {
+    BOOST_TEST(entry.samples_us.size() == 2u);
+    BOOST_TEST(entry.min_us >= 0);
+    BOOST_TEST(entry.median_us >= entry.min_us);
+    BOOST_TEST(entry.runs_per_sample >= 1);
+  }
+  base::Rng rng(1);
+  for (bool cold : {false, true}) {
+    hwmodels::HostOptions options = quick();
+    options.cold_weights = cold;
+    const hwmodels::HostModel model(network, table, options, choices);
+    for (int i = 0; i < 50; ++i)
+      BOOST_TEST(model.price(network, hwmodels_tests::random_policy(network, choices, rng)).totals[0] > 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(only_what_is_missing_is_measured) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  const ProfileReport first = hwmodels::profile(network, {}, quick(), table);
+  BOOST_REQUIRE(first.reasons.size() == 1u);
+  BOOST_TEST(first.reasons[0].starts_with("missing"));
+
+  LatencyTable again = table;
+  const ProfileReport second = hwmodels::profile(network, {}, quick(), again);
+  BOOST_TEST(second.measured == 0);
+  BOOST_TEST(second.kept == first.measured);
+  BOOST_TEST(second.reasons.empty());
+  BOOST_TEST((again.entries() == table.entries()));
+
+  const hwmodels::EntryKey gone = hwmodels::needed_entries(network, {}, quick())[3];
+  LatencyTable partial = without(table, gone);
+  const ProfileReport third = hwmodels::profile(network, {}, quick(), partial);
+  BOOST_TEST(third.measured == 2);  // a kernel is measured warm and cold together
+  BOOST_TEST(third.kept == first.measured - 2);
+  for (const auto& [key, entry] : table.entries()) {
+    hwmodels::EntryKey twin = key;
+    twin.cold = gone.cold;
+    if (twin != gone) BOOST_TEST((*partial.find(key) == entry));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(more_choices_need_only_their_own_kernels) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  const ProfileReport narrow = hwmodels::profile(network, {{8}, {8}}, quick(), table);
+  const ProfileReport wide = hwmodels::profile(network, {{4, 8}, {4, 8}}, quick(), table);
+  BOOST_TEST(wide.measured > 0);
+  BOOST_TEST(wide.kept == narrow.measured);
+}
+
+BOOST_AUTO_TEST_CASE(a_table_of_another_machine_is_measured_again_and_says_why) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  hwmodels::profile(network, {}, quick(), table);
+  const std::size_t entries = table.entries().size();
+  table.provenance.cpu = "Abacus 9000";
+  table.set({"of another network", "", {32, 32}, 1, 1, false}, hwmodels_tests::entry_of({1.0}));
+  const ProfileReport report = hwmodels::profile(network, {}, quick(), table);
+  BOOST_TEST(report.measured == static_cast<int>(entries));
+  BOOST_REQUIRE(report.reasons.size() == 1u);
+  BOOST_TEST(report.reasons[0].starts_with("CPU: the table's is 'Abacus 9000'"));
+  BOOST_TEST(table.entries().size() == entries);
+  BOOST_TEST((table.provenance == hwmodels::current_provenance()));
+}
+
+BOOST_AUTO_TEST_CASE(old_entries_are_measured_again) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  const ProfileReport first = hwmodels::profile(network, {}, quick(), table);
+  const hwmodels::EntryKey old_key = hwmodels::needed_entries(network, {}, quick())[0];
+  hwmodels::Entry old_entry = *table.find(old_key);
+  old_entry.measured_at -= 31 * kDay;
+  table.set(old_key, old_entry);
+  const ProfileReport report = hwmodels::profile(network, {}, quick(), table);
+  BOOST_TEST(report.measured == 2);
+  BOOST_TEST(report.kept == first.measured - 2);
+  BOOST_TEST(table.find(old_key)->measured_at > old_entry.measured_at);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_keeps_the_entries_of_all_networks) {
+  const TemporaryFolder folder;
+  const auto file = folder / "deep" / "table.h5";
+  ProfileReport report;
+  const LatencyTable first =
+      hwmodels::profile_to_file(tiny_network(), {}, quick(), file, base::no_progress, &report);
+  BOOST_TEST(report.measured == static_cast<int>(first.entries().size()));
+  hwmodels::profile_to_file(hwmodels_tests::branching_network(), {}, quick(), file, base::no_progress,
+                            &report);
+  BOOST_TEST(report.measured > 0);
+  const LatencyTable both = hwmodels::load_latency_table(file);
+  for (const auto& [key, entry] : first.entries()) BOOST_TEST((*both.find(key) == entry));
+  const std::string bytes = base::read_file(file);
+  const LatencyTable again =
+      hwmodels::profile_to_file(tiny_network(), {}, quick(), file, base::no_progress, &report);
+  BOOST_TEST(report.measured == 0);
+  BOOST_TEST((again.entries() == both.entries()));
+  BOOST_TEST((base::read_file(file) == bytes));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_is_no_table_is_left_alone) {
+  const TemporaryFolder folder;
+  base::replace_file(folder / "table.h5", "my notes");
+  BOOST_CHECK_THROW(hwmodels::profile_to_file(tiny_network(), {}, quick(), folder / "table.h5"),
+                    base::UserError);
+  BOOST_TEST(base::read_file(folder / "table.h5") == "my notes");
+}
+
+BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
+  const quant::NetworkInfo network = tiny_network();
+  const auto refused = [&](auto change, std::vector<std::string> parts) {
+    hwmodels::HostOptions options = quick();
+    change(options);
+    LatencyTable table;
+    BOOST_CHECK_EXCEPTION(hwmodels::profile(network, {}, options, table), base::UserError,
+                          says(std::move(parts)));
+  };
+  refused([](auto& options) { options.batch = 0; }, {"batch", "got 0"});
+  refused([](auto& options) { options.samples = 0; }, {"samples", "got 0"});
+  refused([](auto& options) { options.sample_ms = 0; }, {"sample_ms", "got 0"});
+  refused([](auto& options) { options.sample_ms = std::nan(""); }, {"sample_ms", "nan"});
+  refused([](auto& options) { options.max_age_days = -1; }, {"max_age_days", "got -1"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()
