@@ -1,92 +1,104 @@
 #pragma once
 
-#include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hwmodels/cost_model.hpp"
+#include "quant/network_info.hpp"
 #include "quant/policy.hpp"
 #include "search/policy_search.hpp"
 
 namespace bitsmith::experiments {
 
-inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();  ///< null in JSON
+inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
-/// One row of the summary: what a way of choosing policies came to. Accuracies are shares, 0..1.
-struct MethodSummary {
-  std::string name;  ///< fp32, uniform8, uniform6, uniform4, uniform_best, random, agent
-  bool within_budget = false;
-  double search_accuracy = kUnknown;      ///< of the short evaluation, on its part of the validation images
-  double validation_accuracy = kUnknown;  ///< after the long fine-tune, on all validation images
-  double validation_cross_entropy = kUnknown;
-  double test_accuracy = kUnknown;
-  std::vector<double> costs;  ///< in the order of RunResults::metrics
-  double mean_weight_bits = kUnknown, mean_activation_bits = kUnknown;
-  int evaluations = 0;  ///< short evaluations that this method was given
-  quant::Policy policy;
+/// Where and how a result came about.
+struct Provenance {
+  std::string version;  ///< of this program
+  std::string git;      ///< `git describe` of the sources, empty when unknown
+  std::string cpu;      ///< model name
+  std::string isa;      ///< of the kernels used
+  int threads = 0;
+  int seed = 0;
+  std::string started, finished;                               ///< ISO 8601, UTC
+  std::vector<std::pair<std::string, std::string>> libraries;  ///< name, version
 };
 
-/// An upper bound, and what the winner made of it.
+struct StageTime {
+  std::string name;
+  double wall_s = 0.0, cpu_s = 0.0;
+};
+
+/// One point of the fp32 training's learning curve; NaN where it was not measured.
+struct TrainingPoint {
+  double epoch = 0.0;
+  double loss = kUnknown;
+  double validation_accuracy = kUnknown;
+};
+
 struct ConstraintResult {
-  std::string text;    ///< as configured: "0.5x"
-  std::string metric;  ///< name in RunResults::metrics
-  double limit = kUnknown, value = kUnknown;
+  std::string name;    ///< as configured: size, bops, latency ...
+  std::string spec;    ///< as configured: "0.5x", "1.2 ms"
+  std::string metric;  ///< of the cost model
+  std::string unit;
+  double limit = kUnknown;  ///< absolute
+  double value = kUnknown;  ///< of the winner
+  bool met = false;
 };
 
-/// One layer of the winner.
-struct LayerRow {
-  std::string name, kind;
-  int weight_bits = 0, activation_bits = 0;
-  std::string kernel;             ///< that serves it on the host; empty without the host model
-  double microseconds = kUnknown;  ///< predicted
-  double share = kUnknown;         ///< of the plan's latency, 0..1
-};
-
-/// Every episode of one method, in order.
+/// All episodes of one search, in order; their costs are in the order of RunResults::metrics.
 struct SearchHistory {
   std::string method;
   std::vector<search::EpisodeRecord> episodes;
 };
 
-struct TrainingPoint {
-  double epoch = 0, loss = 0;
+/// One row of the summary. Accuracies are 0..1; what does not apply is NaN (evaluations: -1).
+struct MethodSummary {
+  std::string name;
+  bool within_budget = false;
+  double validation_accuracy = kUnknown;
+  double test_accuracy = kUnknown;
+  double latency_ms = kUnknown;
+  double size_kib = kUnknown;
+  double gbops = kUnknown;
+  double mean_weight_bits = kUnknown;
+  double mean_activation_bits = kUnknown;
+  int evaluations = -1;  ///< candidate policies evaluated to find it
+  quant::Policy policy;  ///< no layers: the method found none
 };
 
-struct StageTime {
-  std::string stage;
-  double wall_s = 0, cpu_s = 0;
+/// What one layer of the winner costs.
+struct LayerCost {
+  std::string kernel;              ///< that was priced; empty when latency was not
+  double microseconds = kUnknown;  ///< predicted
+  double share = kUnknown;         ///< of the network's latency, 0..1
 };
 
-/// What a run leaves behind: everything that `show` prints and that the results file holds.
+struct Winner {
+  std::string method;  ///< a MethodSummary::name; empty when no search has been made
+  quant::Policy policy;
+  std::vector<LayerCost> layers;         ///< one per layer
+  double other_microseconds = kUnknown;  ///< steps that are no layer: pooling, additions, conversions
+};
+
+/// Everything that a run has found; a run that was stopped after some stage has the parts of the later ones
+/// empty.
 struct RunResults {
-  std::string config_yaml;  ///< resolved
-  std::string identity;     ///< of configuration, data and prices
-  std::string program_version, cpu, isa, compiler, onednn, date;
-  std::string price_table;  ///< fingerprint of the cost models
-  std::uint64_t seed = 0;
+  std::string config;            ///< resolved, YAML
+  std::string identity;          ///< config_identity() of it
+  std::string price_table_hash;  ///< empty when nothing was measured
+  Provenance provenance;
+  std::vector<StageTime> stages;
   std::string network;
-  std::vector<std::string> layers;
+  std::vector<quant::LayerInfo> layers;
   std::vector<hwmodels::Metric> metrics;
   std::vector<ConstraintResult> constraints;
   std::vector<TrainingPoint> training;
   std::vector<SearchHistory> searches;
   std::vector<MethodSummary> methods;
-  std::string winner;  ///< name of a method
-  std::vector<LayerRow> winner_layers;
-  double other_steps_microseconds = kUnknown;  ///< quantize, add and pooling steps of the winner's plan
-  std::vector<StageTime> stages;
-
-  const MethodSummary* method(std::string_view name) const {
-    for (const MethodSummary& row : methods)
-      if (row.name == name) return &row;
-    return nullptr;
-  }
-  int metric(std::string_view name) const {
-    for (std::size_t i = 0; i < metrics.size(); ++i)
-      if (metrics[i].name == name) return static_cast<int>(i);
-    return -1;
-  }
+  Winner winner;
 };
 
 }  // namespace bitsmith::experiments

@@ -36,11 +36,17 @@ Workspace::Workspace(const fs::path& output) : folder_(output) {
 
 Workspace::~Workspace() { ::close(lock_); }
 
+fs::path Workspace::final_network(std::uint64_t policy_hash) const {
+  return file(fmt::format("final-{:016x}.h5", policy_hash));
+}
+
 void Workspace::forget_run() {
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(folder_, code)) {
     const std::string name = entry.path().filename().string();
-    if (name != "lock" && name != trained().filename()) fs::remove(entry.path(), code);
+    const bool belongs_to_run = name == config().filename() || name == prices().filename() ||
+                                name.starts_with("episodes-") || name.starts_with("final-");
+    if (belongs_to_run) fs::remove(entry.path(), code);
   }
 }
 

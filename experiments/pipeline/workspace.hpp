@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -21,11 +22,13 @@ class Workspace {
   std::filesystem::path config() const { return file("config.yaml"); }          ///< resolved, of the run in progress
   std::filesystem::path prices() const { return file("prices.h5"); }            ///< the table this run is priced with
   std::filesystem::path trained() const { return file("trained.h5"); }          ///< checkpoint, also while training
+  std::filesystem::path training_curve() const { return file("trained.curve"); }
   std::filesystem::path journal(const std::string& method) const { return file("episodes-" + method + ".jsonl"); }
-  std::filesystem::path finals() const { return file("finals.jsonl"); }
+  /// Checkpoint of a policy after the long fine-tune.
+  std::filesystem::path final_network(std::uint64_t policy_hash) const;
 
-  /// Removes what belongs to one run (config, journals, finals, prices), and keeps what any run can use again (the
-  /// checkpoint, which has an identity of its own).
+  /// Removes what belongs to one run (config, journals, final networks, frozen prices), and keeps what any run can use
+  /// again: the trained network and the measured latencies know themselves what they are good for.
   void forget_run();
 
  private:

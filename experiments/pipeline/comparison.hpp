@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/config/config.hpp"
+#include "experiments/pipeline/reporter.hpp"
+#include "experiments/pipeline/scoring.hpp"
+#include "experiments/pipeline/workspace.hpp"
+#include "experiments/results.hpp"
+#include "search/budget.hpp"
+
+namespace bitsmith::experiments {
+
+/// What every search of a run works with; references to parts that outlive it.
+struct Contest {
+  const Config& config;
+  const search::Budget& budget;
+  Scoring& scoring;
+  const Workspace& workspace;
+  std::string identity;  ///< of the run: whose journals these are
+  const Reporter& reporter;
+};
+
+/// All methods at equal evaluations, journalled round by round: uniform bits, the agent, random search. Fills
+/// RunResults::searches and ::methods (fp32, uniform8, uniform6, uniform4, uniform_best, random, agent, as far as the
+/// search knows them: short scores).
+void run_searches(const Contest& contest, RunResults& results);
+
+/// Re-evaluates each method's finalists on fresh draws, fine-tunes the best of each for longer, names the winner (the
+/// best validation accuracy within the budget; ties: agent, uniform, random), and at the very end tests every row once.
+/// The best uniform policy is a candidate of every method.
+void run_finals(const Contest& contest, RunResults& results);
+
+}  // namespace bitsmith::experiments

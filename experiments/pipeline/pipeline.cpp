@@ -1,0 +1,119 @@
+#include "experiments/pipeline/pipeline.hpp"
+
+#include <fmt/format.h>
+
+#include <ctime>
+#include <optional>
+#include <utility>
+
+#include "experiments/config/dump.hpp"
+#include "experiments/pipeline/comparison.hpp"
+#include "experiments/pipeline/deliver.hpp"
+#include "experiments/pipeline/pricing.hpp"
+#include "experiments/pipeline/scoring.hpp"
+#include "experiments/pipeline/stage_clock.hpp"
+#include "experiments/pipeline/training.hpp"
+#include "experiments/pipeline/unfinished_run.hpp"
+#include "experiments/pipeline/workspace.hpp"
+#include "hwmodels/provenance.hpp"
+#include "quant/base/hash.hpp"
+#include "quant/base/parallel.hpp"
+#include "search/action_space.hpp"
+#include "search/budget.hpp"
+#include "trainer/data/data.hpp"
+#include "trainer/networks/networks.hpp"
+
+namespace bitsmith::experiments {
+namespace {
+
+std::string now() {
+  const std::time_t seconds = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&seconds));
+  return text;
+}
+
+RunResults begin_results(const Config& config, const quant::NetworkInfo& network, const Pricing& pricing) {
+  const hwmodels::Provenance here = hwmodels::current_provenance();
+  RunResults results;
+  results.config_yaml = dump_config(config);
+  results.program_version = here.program;
+  results.cpu = here.cpu;
+  results.isa = here.isa;
+  results.compiler = here.compiler;
+  results.onednn = here.onednn;
+  results.date = now();
+  results.price_table = pricing.models->fingerprint();
+  results.seed = static_cast<std::uint64_t>(config.seed);
+  results.network = network.name;
+  for (const auto& layer : network.layers) results.layers.push_back(layer.name);
+  results.metrics.assign(pricing.models->metrics().begin(), pricing.models->metrics().end());
+  return results;
+}
+
+std::vector<search::ConstraintSpec> specs(const Config& config) {
+  std::vector<search::ConstraintSpec> list;
+  for (const Constraint& constraint : config.constraints)
+    list.push_back({constraint.metric(), constraint.value, constraint.relative});
+  return list;
+}
+
+std::string run_identity(const Config& config, const Pricing& pricing, std::string_view evaluator) {
+  base::Hasher hasher;
+  hasher.add(config_identity(config));
+  hasher.add(pricing.models->fingerprint());
+  hasher.add(evaluator);
+  return hasher.hex();
+}
+
+}  // namespace
+
+RunResults run_pipeline(const Config& config, const RunControl& control) {
+  const Reporter& reporter = control.reporter;
+  base::set_thread_count(config.threads);
+  Workspace workspace(config.output);
+  claim_workspace(config, workspace, control.resume, control.fresh);
+
+  reporter.stage("data");
+  const trainer::Data data(config.data);
+  const quant::NetworkInfo network = trainer::build_network(config.network.name, data.shape(), data.classes());
+
+  reporter.stage("profile");
+  StageClock profile_clock("profile");
+  const Pricing pricing = make_pricing(config, network, workspace, reporter);
+  RunResults results = begin_results(config, network, pricing);
+  results.stages.push_back(profile_clock.stop());
+  const search::ActionSpace space(network, config.search, config.quantization);
+  const search::Budget budget(network, space, *pricing.models, search::resolve(specs(config), network, space, *pricing.models));
+  if (control.until == Stage::profile) return results;
+
+  reporter.stage("train");
+  StageClock train_clock("train");
+  const bool program = !config.evaluator.program.command.empty();
+  std::optional<TrainedNetwork> trained;
+  if (!program) {
+    trained.emplace(obtain_network(config, data, network, workspace, reporter));
+    results.training = trained->curve;
+  }
+  results.stages.push_back(train_clock.stop());
+  if (control.until == Stage::train) return results;
+
+  reporter.stage("calibrate");
+  StageClock search_clock("search");
+  const auto scoring = program ? make_program_scoring(config, network)
+                               : make_builtin_scoring(config, data, trained->network, workspace);
+  results.identity = run_identity(config, pricing, scoring->short_evaluator().fingerprint());
+  const Contest contest{config, budget, *scoring, workspace, results.identity, reporter};
+  run_searches(contest, results);
+  results.stages.push_back(search_clock.stop());
+  if (control.until == Stage::search) return results;
+
+  StageClock finetune_clock("finetune");
+  run_finals(contest, results);
+  results.stages.push_back(finetune_clock.stop());
+  deliver(contest, pricing, results);
+  workspace.forget_run();
+  return results;
+}
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,71 @@
+#include "experiments/pipeline/pricing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "hwmodels/cost_model_table.hpp"
+#include "hwmodels/latency_table_file.hpp"
+#include "hwmodels/profiler.hpp"
+
+namespace bitsmith::experiments {
+namespace {
+
+std::vector<int> with(std::vector<int> bits, std::initializer_list<int> more) {
+  for (const int extra : more)
+    if (extra > 0) bits.push_back(extra);
+  std::sort(bits.begin(), bits.end());
+  bits.erase(std::unique(bits.begin(), bits.end()), bits.end());
+  return bits;
+}
+
+/// The search's choices, the pinned layers' bits, and those of the uniform policies that every run is compared with.
+hwmodels::BitChoices priced_bits(const Config& config) {
+  const auto& pins = config.quantization;
+  return {with(config.search.weight_bits, {4, 6, 8, pins.first_layer_bits, pins.last_layer_bits}),
+          with(config.search.activation_bits, {4, 6, 8, pins.first_layer_bits, pins.last_layer_bits})};
+}
+
+hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo& network,
+                                  const hwmodels::BitChoices& choices, const Workspace& workspace,
+                                  const Reporter& reporter) {
+  if (std::filesystem::exists(workspace.prices())) return hwmodels::load_latency_table(workspace.prices());
+  const std::filesystem::path file = config.hardware.host.table.empty() ? workspace.file("latency.h5")
+                                                                         : std::filesystem::path(config.hardware.host.table);
+  hwmodels::ProfileReport report;
+  auto table =
+      hwmodels::profile_to_file(network, choices, config.hardware.host, file, reporter.progress, &report);
+  reporter.note(fmt::format("{} kernel latencies measured, {} kept from {}", report.measured, report.kept,
+                            file.string()));
+  for (const auto& reason : report.reasons)
+    if (report.kept + report.measured > report.measured || report.measured == 0) reporter.note(reason);
+  hwmodels::save_latency_table(table, workspace.prices());
+  return table;
+}
+
+}  // namespace
+
+Pricing make_pricing(const Config& config, const quant::NetworkInfo& network, const Workspace& workspace,
+                     const Reporter& reporter) {
+  Pricing pricing;
+  hwmodels::CostModelContext context{network, config.quantization, config.hardware.host, config.hardware.program,
+                                     priced_bits(config), nullptr};
+  std::vector<std::string> names = config.hardware.models;
+  if (!config.hardware.program.command.empty() && !config.hardware.has_model("command")) names.emplace_back("command");
+  if (config.hardware.has_model("host")) {
+    pricing.table = host_table(config, network, context.choices, workspace, reporter);
+    context.table = &pricing.table;
+  }
+  std::vector<std::unique_ptr<hwmodels::CostModel>> models;
+  for (const std::string& name : names) {
+    models.push_back(hwmodels::make_cost_model(name, context));
+    if (const auto* host = dynamic_cast<const hwmodels::HostModel*>(models.back().get())) pricing.host = host;
+  }
+  pricing.models = std::make_unique<hwmodels::CostModels>(std::move(models));
+  return pricing;
+}
+
+}  // namespace bitsmith::experiments

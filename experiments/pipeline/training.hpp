@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "experiments/config/config.hpp"
+#include "experiments/pipeline/reporter.hpp"
+#include "experiments/pipeline/workspace.hpp"
+#include "experiments/results.hpp"
+#include "trainer/data/data.hpp"
+#include "trainer/network.hpp"
+
+namespace bitsmith::experiments {
+
+struct TrainedNetwork {
+  trainer::Network network;
+  std::vector<TrainingPoint> curve;  ///< one point an epoch, from the first
+};
+
+/// The fp32 network of a run: imported weights, a given checkpoint, the work folder's finished checkpoint of the same
+/// training, or trained here, from where an interrupted training of the same identity stands.
+TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
+                              const Workspace& workspace, const Reporter& reporter);
+
+/// Of the weights and running statistics: their share in a run's identity.
+std::uint64_t weights_hash(const trainer::Network& network);
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,72 @@
+#include "experiments/pipeline/unfinished_run.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+
+#include "experiments/config/dump.hpp"
+#include "experiments/config/load.hpp"
+#include "quant/base/error.hpp"
+#include "quant/base/file.hpp"
+#include "quant/base/yaml.hpp"
+
+namespace bitsmith::experiments {
+namespace {
+
+/// Leaves by dotted path, as text.
+void flatten(const base::YamlNode& node, const std::string& path, std::map<std::string, std::string>& leaves) {
+  if (node.is_map()) {
+    for (const auto& entry : node.entries)
+      flatten(entry.value, path.empty() ? entry.key : path + "." + entry.key, leaves);
+  } else if (node.is_sequence()) {
+    std::string text;
+    for (const auto& item : node.items) text += (text.empty() ? "" : ", ") + item.text;
+    leaves[path] = "[" + text + "]";
+  } else {
+    leaves[path] = node.is_null() ? "nothing" : node.text;
+  }
+}
+
+std::string differences(const Config& before, const Config& now) {
+  std::map<std::string, std::string> old_leaves, new_leaves;
+  flatten(config_to_yaml(before), "", old_leaves);
+  flatten(config_to_yaml(now), "", new_leaves);
+  std::set<std::string> paths;
+  for (const auto& [path, value] : old_leaves) paths.insert(path);
+  for (const auto& [path, value] : new_leaves) paths.insert(path);
+  std::string text;
+  for (const std::string& path : paths) {
+    const auto value = [&](const auto& leaves) {
+      const auto found = leaves.find(path);
+      return found == leaves.end() ? std::string("nothing") : found->second;
+    };
+    if (path == "output" || path == "threads" || value(old_leaves) == value(new_leaves)) continue;
+    text += fmt::format("\n  {}: was {}, is {}", path, value(old_leaves), value(new_leaves));
+  }
+  return text;
+}
+
+}  // namespace
+
+void claim_workspace(const Config& config, Workspace& workspace, bool resume, bool fresh) {
+  if (std::filesystem::exists(workspace.config()) && !fresh) {
+    const std::string text = base::read_file(workspace.config());
+    const Config before = parse_config(text, workspace.config().string());
+    const bool same = config_identity(before) == config_identity(config);
+    if (resume && same) return;
+    if (resume)
+      throw base::UserError(fmt::format("{}: cannot go on with this unfinished run, its configuration is another "
+                                        "one:{}\ngive the old values back, or begin anew with --fresh",
+                                        workspace.folder().string(), differences(before, config)));
+    throw base::UserError(fmt::format("{}: holds an unfinished run{}; go on with it with --resume, or throw it away with "
+                                      "--fresh",
+                                      workspace.folder().string(), same ? "" : " of another configuration"));
+  }
+  workspace.forget_run();
+  base::replace_file(workspace.config(), dump_config(config));
+}
+
+}  // namespace bitsmith::experiments
