@@ -65,17 +65,6 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
                     network.layers[0].name, first, last));
   }
   choices_.assign(network.layers.size(), searched_);
-  for (std::size_t i = 0; i < choices_.size(); ++i) {
-    if (network.layers[i].input_signed) {
-      std::erase_if(choices_[i].activation, [](int bits) { return bits < kLowestSignedBits; });
-    }
-    if (choices_[i].activation.empty()) {
-      throw base::UserError(
-          fmt::format("layer '{}': its input can be negative and needs at least {} bits, but "
-                      "search.activation_bits is [{}]",
-                      network.layers[i].name, kLowestSignedBits, fmt::join(search.activation_bits, ", ")));
-    }
-  }
   pinned_.assign(choices_.size(), false);
   if (first != 0) {
     choices_.front() = {{first}, {first}};
@@ -84,6 +73,16 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
   if (last != 0) {
     choices_.back() = {{last}, {last}};
     pinned_.back() = true;
+  }
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (pinned_[i] || !network.layers[i].input_signed) continue;
+    std::erase_if(choices_[i].activation, [](int bits) { return bits < kLowestSignedBits; });
+    if (choices_[i].activation.empty()) {
+      throw base::UserError(
+          fmt::format("layer '{}': its input can be negative and needs at least {} bits, but "
+                      "search.activation_bits is [{}]",
+                      network.layers[i].name, kLowestSignedBits, fmt::join(search.activation_bits, ", ")));
+    }
   }
   for (int layer = 0; layer < layers(); ++layer) {
     for (Part part : {Part::weight, Part::activation}) {
