@@ -10,8 +10,9 @@ namespace bitsmith::hwmodels {
 namespace {
 
 constexpr int kChainSteps = 1 << 19;
-constexpr std::size_t kStreamFloats = std::size_t{1} << 20;
-constexpr std::size_t kLanes = 16;  // independent sums: one would be bound by the latency of addition
+constexpr std::size_t kStreamFloats = std::size_t{2} << 20;
+constexpr std::size_t kLineFloats = 16;
+constexpr std::size_t kLanes = 4;  // independent sums: one would be bound by the latency of addition
 
 double time_chain() {
   // An odd multiplier keeps the value from collapsing to zero.
@@ -27,8 +28,9 @@ double time_chain() {
 double time_stream(const std::vector<float>& buffer) {
   float sums[kLanes] = {};
   const std::int64_t start = now_ns();
-  for (std::size_t i = 0; i < buffer.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += buffer[i + lane];
+  // One number of each cache line: more would time the additions, not the caches.
+  for (std::size_t i = 0; i < buffer.size(); i += kLanes * kLineFloats)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += buffer[i + lane * kLineFloats];
   keep(sums);
   const double kib = static_cast<double>(buffer.size() * sizeof(float)) / 1024;
   return static_cast<double>(now_ns() - start) / kib;

@@ -14,7 +14,7 @@ struct Canary {
       0;  ///< reading and summing one KiB of fp32 out of a 4 MiB buffer (cache bandwidth, neighbours)
 };
 
-/// Runs both loops on the calling thread; about 1.5 ms. The buffer is allocated once, by the constructor.
+/// Runs both loops on the calling thread; about 1 ms. The buffer is allocated once, by the constructor.
 class CanaryLoops {
  public:
   CanaryLoops();

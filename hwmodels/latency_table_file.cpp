@@ -107,7 +107,8 @@ void write(File& file, const LatencyTable& table) {
   describe(file, "canaries/chain_ns", "ns",
            "one step of a dependent chain of 64-bit multiplications, per pass");
   file.write("canaries/stream_ns", stream);
-  describe(file, "canaries/stream_ns", "ns", "reading and summing 1 KiB of fp32 out of 4 MiB, per pass");
+  describe(file, "canaries/stream_ns", "ns",
+           "reading 1 KiB of an 8 MiB buffer, adding up a number of each line, per pass");
 
   const Columns columns = to_columns(table);
   file.write_strings("entries/step", columns.step);
