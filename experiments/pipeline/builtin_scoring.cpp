@@ -22,7 +22,8 @@ search::CandidateData candidate_data(const Config& config, const trainer::Data& 
   views.training = [&data](int batch, std::uint64_t seed) -> std::unique_ptr<trainer::BatchSource> {
     return std::make_unique<trainer::TrainingSource>(data.train(), data.augmentation(), batch, seed);
   };
-  views.recalibration = [&data, batch = config.evaluator.builtin.batch]() -> std::unique_ptr<trainer::BatchSource> {
+  views.recalibration = [&data,
+                         batch = config.evaluator.builtin.batch]() -> std::unique_ptr<trainer::BatchSource> {
     return std::make_unique<trainer::EvaluationSource>(data.train(), batch);
   };
   views.validation = [&data](int images) -> std::unique_ptr<trainer::BatchSource> {
@@ -31,7 +32,8 @@ search::CandidateData candidate_data(const Config& config, const trainer::Data& 
   return views;
 }
 
-search::CandidateTrainer make_candidates(const Config& config, const trainer::Data& data, trainer::Network& trained) {
+search::CandidateTrainer make_candidates(const Config& config, const trainer::Data& data,
+                                         trainer::Network& trained) {
   trainer::EvaluationSource images(data.train(), kEvaluationBatch);
   return {trained, trainer::calibrate(trained, images, config.quantization), config.quantization,
           candidate_data(config, data)};
@@ -39,22 +41,25 @@ search::CandidateTrainer make_candidates(const Config& config, const trainer::Da
 
 class BuiltinScoring final : public Scoring {
  public:
-  BuiltinScoring(const Config& config, const trainer::Data& data, trainer::Network& trained, const Workspace& workspace)
+  BuiltinScoring(const Config& config, const trainer::Data& data, trainer::Network& trained,
+                 const Workspace& workspace)
       : config_(config),
         data_(data),
         trained_(trained),
         workspace_(workspace),
         seed_(static_cast<std::uint64_t>(config.seed)),
         candidates_(make_candidates(config, data, trained)),
-        short_recipe_(search::short_recipe(config.evaluator.builtin, config.train,
-                                           std::max<std::int64_t>(1, data.train().images() / config.evaluator.builtin.batch))),
+        short_recipe_(search::short_recipe(
+            config.evaluator.builtin, config.train,
+            std::max<std::int64_t>(1, data.train().images() / config.evaluator.builtin.batch))),
         evaluator_(candidates_, short_recipe_, seed_, make_fingerprint()) {
     long_recipe_.train = config.finetune;
     long_recipe_.recalibration_images = config.evaluator.builtin.recalibration_images;
   }
 
   search::Evaluation fp32() override {
-    trainer::EvaluationSource images(data_.validation(), kEvaluationBatch, config_.evaluator.builtin.validation_images);
+    trainer::EvaluationSource images(data_.validation(), kEvaluationBatch,
+                                     config_.evaluator.builtin.validation_images);
     const auto result = trainer::evaluate(trained_, images);
     return {result.accuracy, result.cross_entropy};
   }
@@ -72,8 +77,8 @@ class BuiltinScoring final : public Scoring {
     const auto file = workspace_.final_network(policy.hash());
     if (std::filesystem::exists(file)) return score_on(load(policy), data_.validation());
     std::unique_ptr<trainer::Network> network;
-    const auto result = candidates_.score(policy, long_recipe_,
-                                          base::derive_seed(seed_, "final", policy.hash()), &network);
+    const auto result =
+        candidates_.score(policy, long_recipe_, base::derive_seed(seed_, "final", policy.hash()), &network);
     trainer::save_checkpoint(file, *network, {{}, seed_, evaluator_.fingerprint()});
     return result;
   }
@@ -91,7 +96,8 @@ class BuiltinScoring final : public Scoring {
   }
 
   std::string make_fingerprint() const {
-    constexpr std::string_view keys[] = {"seed", "network", "data", "train", "quantization", "evaluator", "finetune"};
+    constexpr std::string_view keys[] = {"seed",         "network",   "data",    "train",
+                                         "quantization", "evaluator", "finetune"};
     base::Hasher hasher;
     hasher.add(config_identity(config_, keys));
     hasher.add(data_.hash());
@@ -127,8 +133,8 @@ class BuiltinScoring final : public Scoring {
 
 }  // namespace
 
-std::unique_ptr<Scoring> make_builtin_scoring(const Config& config, const trainer::Data& data, trainer::Network& trained,
-                                              const Workspace& workspace) {
+std::unique_ptr<Scoring> make_builtin_scoring(const Config& config, const trainer::Data& data,
+                                              trainer::Network& trained, const Workspace& workspace) {
   return std::make_unique<BuiltinScoring>(config, data, trained, workspace);
 }
 

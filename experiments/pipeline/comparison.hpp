@@ -8,6 +8,7 @@
 #include "experiments/pipeline/scoring.hpp"
 #include "experiments/pipeline/workspace.hpp"
 #include "experiments/results.hpp"
+#include "hwmodels/cost_model.hpp"
 #include "search/budget.hpp"
 
 namespace bitsmith::experiments {
@@ -15,6 +16,7 @@ namespace bitsmith::experiments {
 /// What every search of a run works with; references to parts that outlive it.
 struct Contest {
   const Config& config;
+  const hwmodels::CostModels& models;
   const search::Budget& budget;
   Scoring& scoring;
   const Workspace& workspace;
@@ -22,14 +24,18 @@ struct Contest {
   const Reporter& reporter;
 };
 
+/// The summary row of a policy that a method came to, priced.
+MethodSummary summarize(const Contest& contest, std::string name, const quant::Policy& policy,
+                        const search::Evaluation& score, int evaluations);
+
 /// All methods at equal evaluations, journalled round by round: uniform bits, the agent, random search. Fills
-/// RunResults::searches and ::methods (fp32, uniform8, uniform6, uniform4, uniform_best, random, agent, as far as the
-/// search knows them: short scores).
+/// RunResults::searches and ::methods (fp32, uniform8, uniform6, uniform4, uniform_best, random, agent, as
+/// far as the search knows them: short scores).
 void run_searches(const Contest& contest, RunResults& results);
 
-/// Re-evaluates each method's finalists on fresh draws, fine-tunes the best of each for longer, names the winner (the
-/// best validation accuracy within the budget; ties: agent, uniform, random), and at the very end tests every row once.
-/// The best uniform policy is a candidate of every method.
+/// Re-evaluates each method's finalists on fresh draws, fine-tunes the best of each for longer, names the
+/// winner (the best validation accuracy within the budget; ties: agent, uniform, random), and at the very end
+/// tests every row once. The best uniform policy is a candidate of every method.
 void run_finals(const Contest& contest, RunResults& results);
 
 }  // namespace bitsmith::experiments

@@ -22,7 +22,8 @@ void add_distinct(std::vector<quant::Policy>& policies, const quant::Policy& pol
 
 /// Scores all, in parallel, each on one thread.
 template <class Score>
-Scores score_all(const std::vector<quant::Policy>& policies, const Reporter& reporter, const char* unit, Score&& score) {
+Scores score_all(const std::vector<quant::Policy>& policies, const Reporter& reporter, const char* unit,
+                 Score&& score) {
   std::vector<search::Evaluation> found(policies.size());
   std::atomic<int> done = 0;
   base::parallel_for(static_cast<int>(policies.size()), [&](int i) {
@@ -39,7 +40,8 @@ Scores score_all(const std::vector<quant::Policy>& policies, const Reporter& rep
 std::vector<quant::Policy> finalists(const SearchHistory& history, int count) {
   std::vector<const search::EpisodeRecord*> order;
   for (const auto& episode : history.episodes) order.push_back(&episode);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->reward > b->reward; });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto* a, const auto* b) { return a->reward > b->reward; });
   std::vector<quant::Policy> best;
   for (const auto* episode : order) {
     if (static_cast<int>(best.size()) == count) break;
@@ -65,20 +67,8 @@ std::string row_name(const SearchHistory& history) {
 }
 
 /// fp32 and uniform 8, 6 and 4 bit: rows whose policy nobody chose.
-bool is_reference(const MethodSummary& row) { 
+bool is_reference(const MethodSummary& row) {
   return row.name == "fp32" || (row.name.starts_with("uniform") && row.name != "uniform_best");
- }
-
-/// A row that a final decided: its policy may be another than the search's favourite.
-void settle(const Contest& contest, MethodSummary& row, const quant::Policy& policy, const search::Evaluation& score) {
-  const auto& network = contest.budget.network();
-  row.policy = policy;
-  row.costs = contest.budget.price(policy);
-  row.within_budget = contest.budget.within(row.costs);
-  row.mean_weight_bits = policy.mean_weight_bits(network);
-  row.mean_activation_bits = policy.mean_activation_bits(network);
-  row.validation_accuracy = score.accuracy;
-  row.validation_cross_entropy = score.cross_entropy;
 }
 
 }  // namespace
@@ -107,19 +97,24 @@ void run_finals(const Contest& contest, RunResults& results) {
   const Scores scores = score_all(finals, contest.reporter, "final",
                                   [&](const auto& policy) { return contest.scoring.long_finetuned(policy); });
   for (MethodSummary& row : results.methods)
-    if (is_reference(row)) settle(contest, row, row.policy, scores.at(row.policy));
+    if (is_reference(row))
+      row = summarize(contest, row.name, row.policy, scores.at(row.policy), row.evaluations);
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const quant::Policy& best = best_by(candidates[i], scores);
-    settle(contest, row_of(results, row_name(results.searches[i])), best, scores.at(best));
+    MethodSummary& row = row_of(results, row_name(results.searches[i]));
+    row = summarize(contest, row.name, best, scores.at(best), row.evaluations);
   }
 
   const MethodSummary* winner = nullptr;
   for (const char* name : {"agent", "uniform_best", "random"}) {
     const MethodSummary& row = row_of(results, name);
-    if (row.within_budget && (winner == nullptr || row.validation_accuracy > winner->validation_accuracy)) winner = &row;
+    if (row.within_budget && (winner == nullptr || row.validation_accuracy > winner->validation_accuracy))
+      winner = &row;
   }
-  base::require(winner != nullptr, "no method ended within the budget, though the budget was proven to be met");
-  results.winner = winner->name;
+  base::require(winner != nullptr,
+                "no method ended within the budget, though the budget was proven to be met");
+  results.winner.method = winner->name;
+  results.winner.policy = winner->policy;
 
   contest.reporter.stage("test");
   std::unordered_map<quant::Policy, double, PolicyHash> tested;

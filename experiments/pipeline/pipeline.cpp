@@ -33,22 +33,17 @@ std::string now() {
   return text;
 }
 
-RunResults begin_results(const Config& config, const quant::NetworkInfo& network, const Pricing& pricing) {
+Provenance begin_provenance(const Config& config) {
   const hwmodels::Provenance here = hwmodels::current_provenance();
-  RunResults results;
-  results.config_yaml = dump_config(config);
-  results.program_version = here.program;
-  results.cpu = here.cpu;
-  results.isa = here.isa;
-  results.compiler = here.compiler;
-  results.onednn = here.onednn;
-  results.date = now();
-  results.price_table = pricing.models->fingerprint();
-  results.seed = static_cast<std::uint64_t>(config.seed);
-  results.network = network.name;
-  for (const auto& layer : network.layers) results.layers.push_back(layer.name);
-  results.metrics.assign(pricing.models->metrics().begin(), pricing.models->metrics().end());
-  return results;
+  Provenance provenance;
+  provenance.version = here.program;
+  provenance.cpu = here.cpu;
+  provenance.isa = here.isa;
+  provenance.threads = base::thread_count();
+  provenance.seed = config.seed;
+  provenance.started = now();
+  provenance.libraries = {{"oneDNN", here.onednn}, {"compiler", here.compiler}};
+  return provenance;
 }
 
 std::vector<search::ConstraintSpec> specs(const Config& config) {
@@ -74,17 +69,26 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   Workspace workspace(config.output);
   claim_workspace(config, workspace, control.resume, control.fresh);
 
+  RunResults results;
+  results.config = dump_config(config);
+  results.provenance = begin_provenance(config);
+
   reporter.stage("data");
   const trainer::Data data(config.data);
-  const quant::NetworkInfo network = trainer::build_network(config.network.name, data.shape(), data.classes());
+  const quant::NetworkInfo network =
+      trainer::build_network(config.network.name, data.shape(), data.classes());
+  results.network = network.name;
+  results.layers = network.layers;
 
   reporter.stage("profile");
   StageClock profile_clock("profile");
   const Pricing pricing = make_pricing(config, network, workspace, reporter);
-  RunResults results = begin_results(config, network, pricing);
+  results.price_table_hash = pricing.models->fingerprint();
+  results.metrics.assign(pricing.models->metrics().begin(), pricing.models->metrics().end());
   results.stages.push_back(profile_clock.stop());
   const search::ActionSpace space(network, config.search, config.quantization);
-  const search::Budget budget(network, space, *pricing.models, search::resolve(specs(config), network, space, *pricing.models));
+  const search::Budget budget(network, space, *pricing.models,
+                              search::resolve(specs(config), network, space, *pricing.models));
   if (control.until == Stage::profile) return results;
 
   reporter.stage("train");
@@ -103,7 +107,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   const auto scoring = program ? make_program_scoring(config, network)
                                : make_builtin_scoring(config, data, trained->network, workspace);
   results.identity = run_identity(config, pricing, scoring->short_evaluator().fingerprint());
-  const Contest contest{config, budget, *scoring, workspace, results.identity, reporter};
+  const Contest contest{config, *pricing.models, budget, *scoring, workspace, results.identity, reporter};
   run_searches(contest, results);
   results.stages.push_back(search_clock.stop());
   if (control.until == Stage::search) return results;
@@ -111,6 +115,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   StageClock finetune_clock("finetune");
   run_finals(contest, results);
   results.stages.push_back(finetune_clock.stop());
+  results.provenance.finished = now();
   deliver(contest, pricing, results);
   workspace.forget_run();
   return results;

@@ -16,13 +16,13 @@ struct RunControl {
   Reporter reporter;
 };
 
-/// profile -> prove the budget -> train -> search -> fine-tune and test. After the search, and again at the end, the
-/// results are written to config.output and summarised beside it.
+/// profile -> prove the budget -> train -> search -> fine-tune and test. After the search, and again at the
+/// end, the results are written to config.output and summarised beside it.
 ///
-/// What a stage has made is kept in the work folder (Workspace) until the run is complete: after kill -9 at any moment,
-/// `resume` ends with the results that an uninterrupted run would have had. Throws UserError for an infeasible budget
-/// before anything is trained; for an unfinished run in the way when neither `resume` nor `fresh` is set; and for a
-/// `resume` with another configuration, naming the keys that differ.
+/// What a stage has made is kept in the work folder (Workspace) until the run is complete: after kill -9 at
+/// any moment, `resume` ends with the results that an uninterrupted run would have had. Throws UserError for
+/// an infeasible budget before anything is trained; for an unfinished run in the way when neither `resume`
+/// nor `fresh` is set; and for a `resume` with another configuration, naming the keys that differ.
 RunResults run_pipeline(const Config& config, const RunControl& control);
 
 }  // namespace bitsmith::experiments

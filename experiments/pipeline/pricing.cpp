@@ -22,7 +22,8 @@ std::vector<int> with(std::vector<int> bits, std::initializer_list<int> more) {
   return bits;
 }
 
-/// The search's choices, the pinned layers' bits, and those of the uniform policies that every run is compared with.
+/// The search's choices, the pinned layers' bits, and those of the uniform policies that every run is
+/// compared with.
 hwmodels::BitChoices priced_bits(const Config& config) {
   const auto& pins = config.quantization;
   return {with(config.search.weight_bits, {4, 6, 8, pins.first_layer_bits, pins.last_layer_bits}),
@@ -33,8 +34,9 @@ hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo
                                   const hwmodels::BitChoices& choices, const Workspace& workspace,
                                   const Reporter& reporter) {
   if (std::filesystem::exists(workspace.prices())) return hwmodels::load_latency_table(workspace.prices());
-  const std::filesystem::path file = config.hardware.host.table.empty() ? workspace.file("latency.h5")
-                                                                         : std::filesystem::path(config.hardware.host.table);
+  const std::filesystem::path file = config.hardware.host.table.empty()
+                                         ? workspace.file("latency.h5")
+                                         : std::filesystem::path(config.hardware.host.table);
   hwmodels::ProfileReport report;
   auto table =
       hwmodels::profile_to_file(network, choices, config.hardware.host, file, reporter.progress, &report);
@@ -51,10 +53,12 @@ hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo
 Pricing make_pricing(const Config& config, const quant::NetworkInfo& network, const Workspace& workspace,
                      const Reporter& reporter) {
   Pricing pricing;
-  hwmodels::CostModelContext context{network, config.quantization, config.hardware.host, config.hardware.program,
-                                     priced_bits(config), nullptr};
+  hwmodels::CostModelContext context{
+      network, config.quantization, config.hardware.host, config.hardware.program, priced_bits(config),
+      nullptr};
   std::vector<std::string> names = config.hardware.models;
-  if (!config.hardware.program.command.empty() && !config.hardware.has_model("command")) names.emplace_back("command");
+  if (!config.hardware.program.command.empty() && !config.hardware.has_model("command"))
+    names.emplace_back("command");
   if (config.hardware.has_model("host")) {
     pricing.table = host_table(config, network, context.choices, workspace, reporter);
     context.table = &pricing.table;

@@ -13,14 +13,15 @@ namespace bitsmith::experiments {
 
 /// The hardware of a run, ready to price policies.
 struct Pricing {
-  hwmodels::LatencyTable table;                   ///< empty without the host model
+  hwmodels::LatencyTable table;  ///< empty without the host model
   std::unique_ptr<hwmodels::CostModels> models;
-  const hwmodels::HostModel* host = nullptr;      ///< one of `models`, where this host is priced
+  const hwmodels::HostModel* host = nullptr;  ///< one of `models`, where this host is priced
 };
 
-/// Makes the configured cost models. For the host, measures what the table (`hardware.host.table`, else latency.h5 in the
-/// work folder) does not hold yet, and freezes the prices of this run in Workspace::prices(); where they are frozen
-/// already they are used as they are, whatever has changed since: a run that is resumed keeps its prices.
+/// Makes the configured cost models. For the host, measures what the table (`hardware.host.table`, else
+/// latency.h5 in the work folder) does not hold yet, and freezes the prices of this run in
+/// Workspace::prices(); where they are frozen already they are used as they are, whatever has changed since:
+/// a run that is resumed keeps its prices.
 Pricing make_pricing(const Config& config, const quant::NetworkInfo& network, const Workspace& workspace,
                      const Reporter& reporter);
 

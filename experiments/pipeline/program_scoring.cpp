@@ -15,7 +15,9 @@ class ProgramScoring final : public Scoring {
   search::Evaluation fp32() override { return evaluator_.evaluate(quant::uniform_policy(network_, {})); }
   search::AccuracyEvaluator& short_evaluator() override { return evaluator_; }
   search::Evaluation fresh(const quant::Policy& policy) override { return evaluator_.evaluate(policy); }
-  search::Evaluation long_finetuned(const quant::Policy& policy) override { return evaluator_.evaluate(policy); }
+  search::Evaluation long_finetuned(const quant::Policy& policy) override {
+    return evaluator_.evaluate(policy);
+  }
   double test(const quant::Policy&) override { return std::numeric_limits<double>::quiet_NaN(); }
 
  private:

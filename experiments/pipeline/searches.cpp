@@ -14,21 +14,6 @@
 namespace bitsmith::experiments {
 namespace {
 
-MethodSummary describe(const Contest& contest, std::string name, quant::Policy policy, const search::Evaluation& score,
-                       int evaluations) {
-  const quant::NetworkInfo& network = contest.budget.network();
-  MethodSummary row;
-  row.name = std::move(name);
-  row.costs = contest.budget.price(policy);
-  row.within_budget = contest.budget.within(row.costs);
-  row.search_accuracy = score.accuracy;
-  row.mean_weight_bits = policy.mean_weight_bits(network);
-  row.mean_activation_bits = policy.mean_activation_bits(network);
-  row.evaluations = evaluations;
-  row.policy = std::move(policy);
-  return row;
-}
-
 /// "uniform 8" of the library is "uniform8" in results: a word.
 std::string method_name(std::string name) {
   std::erase(name, ' ');
@@ -45,7 +30,8 @@ void add_references(const Contest& contest, search::EvaluationCache& cache, RunR
   });
   for (std::size_t i = 0; i < references.size(); ++i) {
     cache.insert(references[i].policy, scores[i]);
-    results.methods.push_back(describe(contest, method_name(references[i].name), references[i].policy, scores[i], 1));
+    results.methods.push_back(
+        summarize(contest, method_name(references[i].name), references[i].policy, scores[i], 1));
   }
 }
 
@@ -56,12 +42,34 @@ const search::EpisodeRecord& best_of(const std::vector<search::EpisodeRecord>& e
 
 }  // namespace
 
+MethodSummary summarize(const Contest& contest, std::string name, const quant::Policy& policy,
+                        const search::Evaluation& score, int evaluations) {
+  const quant::NetworkInfo& network = contest.budget.network();
+  const std::vector<double> costs = contest.budget.price(policy);
+  const auto cost = [&](std::string_view metric) {
+    const int index = contest.models.find_metric(metric);
+    return index < 0 ? kUnknown : costs[static_cast<std::size_t>(index)];
+  };
+  MethodSummary row;
+  row.name = std::move(name);
+  row.within_budget = contest.budget.within(costs);
+  row.validation_accuracy = score.accuracy;
+  row.latency_ms = cost("latency_ms");
+  row.size_kib = cost("size_kib");
+  row.gbops = cost("gbops");
+  row.mean_weight_bits = policy.mean_weight_bits(network);
+  row.mean_activation_bits = policy.mean_activation_bits(network);
+  row.evaluations = evaluations;
+  row.policy = policy;
+  return row;
+}
+
 void run_searches(const Contest& contest, RunResults& results) {
   const auto& options = contest.config.search;
   const auto& network = contest.budget.network();
   const search::Evaluation fp32 = contest.scoring.fp32();
   const search::Reward reward(options.reward, options.reward_scale, fp32);
-  results.methods.push_back(describe(contest, "fp32", quant::uniform_policy(network, {}), fp32, 0));
+  results.methods.push_back(summarize(contest, "fp32", quant::uniform_policy(network, {}), fp32, 0));
 
   search::EvaluationCache cache;
   contest.reporter.stage("uniform policies");
@@ -73,8 +81,8 @@ void run_searches(const Contest& contest, RunResults& results) {
         search, contest.budget, contest.scoring.short_evaluator(), cache, reward, {episodes, options.round},
         journal.recorded(), [&](auto round) { journal.append(round); }, contest.reporter.progress);
     const search::EpisodeRecord& best = best_of(history);
-    results.methods.push_back(describe(contest, method == "uniform" ? "uniform_best" : method, best.policy,
-                                       best.evaluation, static_cast<int>(history.size())));
+    results.methods.push_back(summarize(contest, method == "uniform" ? "uniform_best" : method, best.policy,
+                                        best.evaluation, static_cast<int>(history.size())));
     results.searches.push_back({method, std::move(history)});
   };
 

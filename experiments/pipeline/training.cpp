@@ -29,8 +29,9 @@ std::string training_identity(const Config& config, const trainer::Data& data) {
 }
 
 /// The checkpoint of this training, if there is one; another training's is about to be replaced.
-std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file, trainer::Network& network,
-                                                      const std::string& identity, const Reporter& reporter) {
+std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,
+                                                      trainer::Network& network, const std::string& identity,
+                                                      const Reporter& reporter) {
   if (!std::filesystem::exists(file)) return std::nullopt;
   try {
     return trainer::load_checkpoint(file, network, identity);

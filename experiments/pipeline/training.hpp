@@ -17,8 +17,8 @@ struct TrainedNetwork {
   std::vector<TrainingPoint> curve;  ///< one point an epoch, from the first
 };
 
-/// The fp32 network of a run: imported weights, a given checkpoint, the work folder's finished checkpoint of the same
-/// training, or trained here, from where an interrupted training of the same identity stands.
+/// The fp32 network of a run: imported weights, a given checkpoint, the work folder's finished checkpoint of
+/// the same training, or trained here, from where an interrupted training of the same identity stands.
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter);
 

@@ -17,7 +17,8 @@ namespace bitsmith::experiments {
 namespace {
 
 /// Leaves by dotted path, as text.
-void flatten(const base::YamlNode& node, const std::string& path, std::map<std::string, std::string>& leaves) {
+void flatten(const base::YamlNode& node, const std::string& path,
+             std::map<std::string, std::string>& leaves) {
   if (node.is_map()) {
     for (const auto& entry : node.entries)
       flatten(entry.value, path.empty() ? entry.key : path + "." + entry.key, leaves);
@@ -58,12 +59,14 @@ void claim_workspace(const Config& config, Workspace& workspace, bool resume, bo
     const bool same = config_identity(before) == config_identity(config);
     if (resume && same) return;
     if (resume)
-      throw base::UserError(fmt::format("{}: cannot go on with this unfinished run, its configuration is another "
-                                        "one:{}\ngive the old values back, or begin anew with --fresh",
-                                        workspace.folder().string(), differences(before, config)));
-    throw base::UserError(fmt::format("{}: holds an unfinished run{}; go on with it with --resume, or throw it away with "
-                                      "--fresh",
-                                      workspace.folder().string(), same ? "" : " of another configuration"));
+      throw base::UserError(
+          fmt::format("{}: cannot go on with this unfinished run, its configuration is another "
+                      "one:{}\ngive the old values back, or begin anew with --fresh",
+                      workspace.folder().string(), differences(before, config)));
+    throw base::UserError(
+        fmt::format("{}: holds an unfinished run{}; go on with it with --resume, or throw it away with "
+                    "--fresh",
+                    workspace.folder().string(), same ? "" : " of another configuration"));
   }
   workspace.forget_run();
   base::replace_file(workspace.config(), dump_config(config));

@@ -5,9 +5,9 @@
 
 namespace bitsmith::experiments {
 
-/// Decides what becomes of an unfinished run in the work folder, and marks the folder as this configuration's.
-/// Throws UserError when there is one and neither `resume` nor `fresh` says what to do, or when `resume` meets another
-/// configuration (names the keys and both values).
+/// Decides what becomes of an unfinished run in the work folder, and marks the folder as this
+/// configuration's. Throws UserError when there is one and neither `resume` nor `fresh` says what to do, or
+/// when `resume` meets another configuration (names the keys and both values).
 void claim_workspace(const Config& config, Workspace& workspace, bool resume, bool fresh);
 
 }  // namespace bitsmith::experiments

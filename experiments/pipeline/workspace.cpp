@@ -19,19 +19,23 @@ Workspace::Workspace(const fs::path& output) : folder_(output) {
   folder_.replace_extension(".work");
   std::error_code code;
   fs::create_directories(folder_, code);
-  if (code) throw base::UserError(fmt::format("{}: cannot make the work folder: {}", folder_.string(), code.message()));
+  if (code)
+    throw base::UserError(
+        fmt::format("{}: cannot make the work folder: {}", folder_.string(), code.message()));
   const fs::path path = file("lock");
   lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0)
-    throw base::UserError(fmt::format("{}: cannot write to the work folder: {}", path.string(), std::strerror(errno)));
+    throw base::UserError(
+        fmt::format("{}: cannot write to the work folder: {}", path.string(), std::strerror(errno)));
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     ::close(lock_);
-    throw base::UserError(
-        fmt::format("{}: another bitsmith process is working on these results; wait for it, or give this run another "
-                    "output",
-                    folder_.string()));
+    throw base::UserError(fmt::format(
+        "{}: another bitsmith process is working on these results; wait for it, or give this run another "
+        "output",
+        folder_.string()));
   }
-  for (const fs::path& written : {output, config(), prices(), trained()}) base::remove_stale_temporaries(written);
+  for (const fs::path& written : {output, config(), prices(), trained()})
+    base::remove_stale_temporaries(written);
 }
 
 Workspace::~Workspace() { ::close(lock_); }
