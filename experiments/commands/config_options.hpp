@@ -1,0 +1,22 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+#include "experiments/config/config.hpp"
+
+namespace bitsmith::experiments {
+
+/// What every command that reads a configuration takes.
+struct ConfigOptions {
+  std::string file;
+  std::vector<std::string> overrides;
+  std::string output;
+};
+void add_config_options(CLI::App& command, ConfigOptions& options);
+
+/// The checked configuration, overrides applied; throws ConfigError.
+Config load_config(const ConfigOptions& options);
+
+}  // namespace bitsmith::experiments
