@@ -67,6 +67,13 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   const Reporter& reporter = control.reporter;
   base::set_thread_count(config.threads);
   Workspace workspace(config.output);
+  if (control.resume && control.until == Stage::finetune) {
+    if (auto finished = finished_results(config, workspace)) {
+      reporter.note(fmt::format("{}: finished before, at {}; --fresh runs it again", config.output,
+                                finished->provenance.finished));
+      return *std::move(finished);
+    }
+  }
   claim_workspace(config, workspace, control.resume, control.fresh);
 
   RunResults results;

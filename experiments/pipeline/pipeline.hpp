@@ -11,8 +11,9 @@ enum class Stage { profile, train, search, finetune };
 
 struct RunControl {
   Stage until = Stage::finetune;
-  bool resume = false;  ///< go on with an unfinished run of the same configuration; begin where there is none
-  bool fresh = false;   ///< throw an unfinished run away
+  bool resume =
+      false;  ///< go on with an unfinished run of this configuration; a finished one is returned as it is
+  bool fresh = false;  ///< throw an unfinished run away
   Reporter reporter;
 };
 

@@ -9,6 +9,7 @@
 
 #include "experiments/config/dump.hpp"
 #include "experiments/config/load.hpp"
+#include "experiments/results_hdf5.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/yaml.hpp"
@@ -57,8 +58,11 @@ void claim_workspace(const Config& config, Workspace& workspace, bool resume, bo
     const std::string text = base::read_file(workspace.config());
     const Config before = parse_config(text, workspace.config().string());
     const bool same = config_identity(before) == config_identity(config);
-    if (resume && same) return;
-    if (resume)
+    const bool has_episodes = workspace.has_journals();
+    if (same && (resume || !has_episodes)) return;
+    if (!has_episodes) {
+      // Nothing is lost: trainings and latencies know themselves what they are good for.
+    } else if (resume)
       throw base::UserError(
           fmt::format("{}: cannot go on with this unfinished run, its configuration is another "
                       "one:{}\ngive the old values back, or begin anew with --fresh",
@@ -70,6 +74,15 @@ void claim_workspace(const Config& config, Workspace& workspace, bool resume, bo
   }
   workspace.forget_run();
   base::replace_file(workspace.config(), dump_config(config));
+}
+
+std::optional<RunResults> finished_results(const Config& config, const Workspace& workspace) {
+  if (std::filesystem::exists(workspace.config()) || !std::filesystem::exists(config.output))
+    return std::nullopt;
+  RunResults results = read_results(config.output);
+  const Config of_results = parse_config(results.config, config.output);
+  if (config_identity(of_results) != config_identity(config)) return std::nullopt;
+  return results;
 }
 
 }  // namespace bitsmith::experiments

@@ -40,6 +40,12 @@ Workspace::Workspace(const fs::path& output) : folder_(output) {
 
 Workspace::~Workspace() { ::close(lock_); }
 
+bool Workspace::has_journals() const {
+  for (const auto& entry : fs::directory_iterator(folder_))
+    if (entry.path().filename().string().starts_with("episodes-")) return true;
+  return false;
+}
+
 fs::path Workspace::final_network(std::uint64_t policy_hash) const {
   return file(fmt::format("final-{:016x}.h5", policy_hash));
 }

@@ -27,6 +27,7 @@ class Workspace {
   std::filesystem::path journal(const std::string& method) const {
     return file("episodes-" + method + ".jsonl");
   }
+  bool has_journals() const;
   /// Checkpoint of a policy after the long fine-tune.
   std::filesystem::path final_network(std::uint64_t policy_hash) const;
 

@@ -1,0 +1,211 @@
+// Whole runs of the built program, on images small enough for seconds: what a user relies on.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "quant/base/file.hpp"
+#include "quant/base/hdf5.hpp"
+#include "quant/base/random.hpp"
+#include "quant/base/subprocess.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
+
+using namespace bitsmith;
+using nlohmann::json;
+
+namespace {
+
+constexpr double kTimeout_s = 300;
+
+/// Four classes of 8x8 images: a bright quadrant each, under noise.
+void write_images(const std::filesystem::path& file, int count, std::uint64_t seed) {
+  base::Rng rng(seed);
+  std::vector<std::uint8_t> images, labels;
+  for (int n = 0; n < count; ++n) {
+    const int label = n % 4;
+    labels.push_back(static_cast<std::uint8_t>(label));
+    for (int y = 0; y < 8; ++y)
+      for (int x = 0; x < 8; ++x) {
+        const bool bright = (y / 4) * 2 + x / 4 == label;
+        images.push_back(static_cast<std::uint8_t>((bright ? 90 : 60) + rng.below(100)));
+      }
+  }
+  const auto n = static_cast<std::uint64_t>(count);
+  auto out = base::hdf5::File::create(file);
+  out.write("images", images, {n, 1, 8, 8});
+  out.write("labels", labels);
+  out.close();
+}
+
+/// One folder with data, a configuration, and a price table that all runs of a test share.
+class Experiment {
+ public:
+  Experiment() {
+    write_images(folder / "train.h5", 480, 1);
+    write_images(folder / "test.h5", 120, 2);
+    std::ofstream(folder / "tiny.yaml")
+        << "seed: 3\n"
+           "network: {name: cnn_small}\n"
+           "data:\n"
+           "  format: hdf5\n"
+           "  train_files: ["
+        << (folder / "train.h5").string() << "]\n  test_files: [" << (folder / "test.h5").string()
+        << "]\n"
+           "  validation_images: 160\n"
+           "train: {epochs: 3, batch: 32, learning_rate: 0.05}\n"
+           "quantization: {calibration_images: 32}\n"
+           "evaluator: {finetune_steps: 2, batch: 32, validation_images: 80, "
+           "recalibration_images: 64}\n"
+           "hardware: {host: {table: "
+        << (folder / "latency.h5").string()
+        << ", samples: 3, sample_ms: 0.1}}\n"
+           "constraint: {size: 0.5x, bops: 0.5x}\n"
+           "search: {episodes: 12, warmup_episodes: 4, round: 3, finalists: 2}\n"
+           "finetune: {epochs: 1, batch: 32}\n";
+  }
+
+  std::vector<std::string> command(std::vector<std::string> words) const {
+    words.insert(words.begin() + 1, (folder / "tiny.yaml").string());
+    words.insert(words.begin(), BITSMITH_EXECUTABLE);
+    return words;
+  }
+  base::ProcessResult says(std::vector<std::string> words) const {
+    return base::run_process(command(std::move(words)), "", kTimeout_s);
+  }
+  json run(std::vector<std::string> words) const {
+    words.emplace_back("--json");
+    const auto result = says(std::move(words));
+    BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.err);
+    return json::parse(result.out);
+  }
+  std::string output(const std::string& name) const { return (folder / name).string(); }
+
+  tests::TemporaryFolder folder;
+};
+
+/// What must not depend on threads, interruptions or the time of day.
+json essence(json results) {
+  for (const char* key : {"provenance", "stages", "config"}) results.erase(key);
+  return results;
+}
+
+std::size_t lines(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::size_t count = 0;
+  for (std::string line; std::getline(in, line);) ++count;
+  return count;
+}
+
+/// Starts a run, kills it with SIGKILL as soon as `journal` has `wanted` lines; false if it ended before.
+bool kill_when(const std::vector<std::string>& command, const std::filesystem::path& journal,
+               std::size_t wanted) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::vector<char*> words;
+    for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    if (std::freopen("/dev/null", "w", stdout) == nullptr ||
+        std::freopen("/dev/null", "w", stderr) == nullptr)
+      _exit(126);
+    execv(words[0], words.data());
+    _exit(127);
+  }
+  int status = 0;
+  for (;;) {
+    if (lines(journal) >= wanted) break;
+    if (waitpid(child, &status, WNOHANG) == child) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill(child, SIGKILL);
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(pipeline)
+
+BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
+  const Experiment experiment;
+  const json results = experiment.run({"run", "--output", experiment.output("a.h5")});
+  std::map<std::string, json> methods;
+  for (const json& row : results["methods"]) methods[row["name"]] = row;
+  for (const char* name : {"fp32", "uniform8", "uniform6", "uniform4", "uniform_best", "random", "agent"}) {
+    BOOST_REQUIRE_MESSAGE(methods.count(name), name);
+    for (const char* key : {"validation_accuracy", "test_accuracy", "latency_ms", "size_kib",
+                            "mean_weight_bits", "mean_activation_bits", "evaluations"})
+      BOOST_TEST(methods[name][key].is_number(), name << "." << key);
+  }
+  const json& winner = methods[results["winner"]["method"]];
+  BOOST_TEST(winner["within_budget"] == true);
+  BOOST_TEST(winner["validation_accuracy"].get<double>() >=
+             methods["uniform_best"]["validation_accuracy"].get<double>());
+  BOOST_TEST(methods["random"]["evaluations"] == methods["agent"]["evaluations"]);
+  for (const json& constraint : results["constraints"]) BOOST_TEST(constraint["met"] == true);
+  for (const char* extension : {".h5", ".yaml", ".policy.yaml", ".network.h5"})
+    BOOST_TEST(std::filesystem::exists(experiment.folder / (std::string("a") + extension)), extension);
+
+  const auto shown =
+      base::run_process({BITSMITH_EXECUTABLE, "show", experiment.output("a.h5"), "--json"}, "", kTimeout_s);
+  BOOST_TEST(essence(json::parse(shown.out)) == essence(results));
+}
+
+BOOST_AUTO_TEST_CASE(results_do_not_depend_on_the_number_of_threads) {
+  const Experiment experiment;
+  const json one = experiment.run({"run", "--output", experiment.output("one.h5"), "--set", "threads=1"});
+  const json two = experiment.run({"run", "--output", experiment.output("two.h5"), "--set", "threads=2"});
+  const json five = experiment.run({"run", "--output", experiment.output("five.h5"), "--set", "threads=5"});
+  BOOST_TEST(essence(one) == essence(two));
+  BOOST_TEST(essence(one) == essence(five));
+}
+
+BOOST_AUTO_TEST_CASE(a_run_killed_at_any_moment_ends_as_if_it_had_not_been) {
+  const Experiment experiment;
+  const json whole = experiment.run({"run", "--output", experiment.output("whole.h5")});
+  const auto work = experiment.folder / "torn.work";
+  const auto command = experiment.command({"run", "--resume", "--output", experiment.output("torn.h5")});
+  // While training, in random search, in the agent's search: each time further on.
+  BOOST_TEST(kill_when(command, work / "trained.curve", 1));
+  BOOST_TEST(kill_when(command, work / "episodes-random.jsonl", 4));
+  BOOST_TEST(kill_when(command, work / "episodes-agent.jsonl", 7));
+  const auto refused = experiment.says({"run", "--output", experiment.output("torn.h5")});
+  BOOST_TEST(refused.exit_code == 2);
+  BOOST_TEST(refused.err.find("--resume") != std::string::npos, refused.err);
+  const auto changed = experiment.says(
+      {"run", "--resume", "--output", experiment.output("torn.h5"), "--set", "search.ddpg.noise=0.4"});
+  BOOST_TEST(changed.exit_code == 2);
+  BOOST_TEST(changed.err.find("search.ddpg.noise: was 0.5, is 0.4") != std::string::npos, changed.err);
+
+  const json torn = experiment.run({"run", "--resume", "--output", experiment.output("torn.h5")});
+  BOOST_TEST(essence(torn) == essence(whole));
+  const json again = experiment.run({"run", "--resume", "--output", experiment.output("torn.h5")});
+  BOOST_TEST(again == torn);
+}
+
+BOOST_AUTO_TEST_CASE(an_infeasible_budget_is_proven_before_anything_is_trained) {
+  const Experiment experiment;
+  const auto result =
+      experiment.says({"run", "--output", experiment.output("a.h5"), "--set", "constraint.size=0.1x"});
+  BOOST_TEST(result.exit_code == 2);
+  BOOST_TEST(result.err.find("size_kib") != std::string::npos, result.err);
+  BOOST_TEST(!std::filesystem::exists(experiment.folder / "a.work" / "trained.h5"));
+}
+
+BOOST_AUTO_TEST_CASE(the_test_files_are_opened_at_the_very_end_only) {
+  const Experiment experiment;
+  std::filesystem::remove(experiment.folder / "test.h5");
+  experiment.run({"search", "--output", experiment.output("a.h5")});
+  const auto end = experiment.says({"finetune", "--output", experiment.output("a.h5")});
+  BOOST_TEST(end.exit_code == 2);
+  BOOST_TEST(end.err.find("test.h5") != std::string::npos, end.err);
+  write_images(experiment.folder / "test.h5", 120, 2);
+  BOOST_TEST(
+      experiment.run({"finetune", "--output", experiment.output("a.h5")})["winner"]["method"].is_string());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
