@@ -113,14 +113,23 @@ std::string terminal_report(const RunResults& results) {
   if (!results.constraints.empty()) text += "Constraints\n" + constraints_table(results) + "\n";
   if (!results.winner.method.empty())
     text += "Winner: " + results.winner.method + ", layer by layer\n" + winner_table(results) + "\n";
+  if (!results.training.empty()) {
+    const TrainingPoint& last = results.training.back();
+    text += fmt::format("Training: {:g} epochs, loss {}", last.epoch, value_text(last.loss, 4));
+    if (std::isfinite(last.validation_accuracy))
+      text += fmt::format(", validation {} %", percent(last.validation_accuracy));
+    text += "\n";
+  }
   if (!results.stages.empty()) {
     std::string stages;
     for (const StageTime& stage : results.stages)
       stages += fmt::format("{}{} {}", stages.empty() ? "" : ", ", stage.name, duration(stage.wall_s));
     text += "Time: " + stages + "\n";
   }
-  text += fmt::format("bitsmith {} on {}, seed {}, identity {}\n", results.provenance.version,
-                      results.provenance.cpu, results.provenance.seed, results.identity);
+  text += fmt::format("bitsmith {} on {}, seed {}", results.provenance.version, results.provenance.cpu,
+                      results.provenance.seed);
+  if (!results.identity.empty()) text += ", identity " + results.identity;
+  text += "\n";
   return text;
 }
 

@@ -67,6 +67,9 @@ int parse_and_run(CLI::App& program, int argc, const char* const* argv, const St
   } catch (const CLI::ExtrasError&) {
     return tell_user(streams.err, unexpected_argument(program));
   } catch (const CLI::ParseError& error) {
+    // A mistyped command is left over, and then the command is what is missing.
+    const bool no_command = program.get_subcommands().empty() && !program.remaining(true).empty();
+    if (no_command) return tell_user(streams.err, unexpected_argument(program));
     return tell_user(streams.err, fmt::format("{}; see bitsmith --help", error.what()));
   }
   streams.out << std::flush;

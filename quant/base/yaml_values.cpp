@@ -113,9 +113,9 @@ std::string one_line(const YamlNode& node) {
 
 void write_block(std::string& out, const YamlNode& node, int indent);
 
-/// What follows "key:" or "-".
-void write_value(std::string& out, const YamlNode& node, int indent, bool inside_list) {
-  if (fits_one_line(node, inside_list)) {
+/// What follows "key:".
+void write_value(std::string& out, const YamlNode& node, int indent) {
+  if (fits_one_line(node, false)) {
     out += " " + one_line(node) + "\n";
     return;
   }
@@ -126,12 +126,17 @@ void write_value(std::string& out, const YamlNode& node, int indent, bool inside
 void write_block(std::string& out, const YamlNode& node, int indent) {
   const std::string spaces(static_cast<std::size_t>(indent), ' ');
   for (const YamlNode& item : node.items) {
-    out += spaces + "-";
-    write_value(out, item, indent + 2, true);
+    if (fits_one_line(item, true)) {
+      out += spaces + "- " + one_line(item) + "\n";
+      continue;
+    }
+    const std::size_t start = out.size();
+    write_block(out, item, indent + 2);
+    out[start + spaces.size()] = '-';  // in the indentation of the item's first line
   }
   for (const YamlEntry& entry : node.entries) {
     out += spaces + key_text(entry.key) + ":";
-    write_value(out, entry.value, indent + 2, false);
+    write_value(out, entry.value, indent + 2);
   }
 }
 

@@ -187,6 +187,7 @@ BOOST_AUTO_TEST_CASE(a_written_tree_reads_back_equal) {
   const std::string text = yaml_text(root);
   BOOST_TEST(same(parse(text), root), text);
   BOOST_TEST(text.find("  - {name: \"conv 1\", bits: 4}\n") != std::string::npos, text);
+  BOOST_TEST(text.find("  - inner:\n      - {name: \"conv 1\", bits: 4}\n") != std::string::npos, text);
 }
 
 BOOST_AUTO_TEST_CASE(mutilated_texts_give_an_error_or_a_tree_but_never_crash) {
