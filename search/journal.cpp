@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,6 +45,10 @@ Journal::Journal(std::filesystem::path path, const std::string& identity) : path
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file_ < 0) fail("open");
   try {
+    struct stat status {};
+    if (::fstat(file_, &status) != 0) fail("examine");
+    if (!S_ISREG(status.st_mode))
+      throw base::UserError(fmt::format("{}: the journal must be a file", path_.string()));
     if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
       throw base::UserError(fmt::format("{}: the journal is in use by another process", path_.string()));
     }
