@@ -37,10 +37,8 @@ Evaluation read(const nlohmann::json& answer) {
 
 CommandEvaluator::CommandEvaluator(const quant::NetworkInfo& network, const hwmodels::CommandOptions& options)
     : network_(network),
-      program_(
-          {options.command, options.timeout_s, options.retries, options.parallel}, "evaluator",
-          R"(one JSON object {"accuracy": 0..1} (a share, not percent), optionally with "cross_entropy": >= 0)") {
-}
+      program_({options.command, options.timeout_s, options.retries, options.parallel}, "evaluator",
+               R"({"accuracy": 0..1} (a share, not percent), optionally with "cross_entropy": >= 0)") {}
 
 Evaluation CommandEvaluator::evaluate(const quant::Policy& policy) {
   base::require(policy.layers.size() == network_.layers.size(), "a policy of another network");

@@ -7,7 +7,8 @@ namespace {
 
 enum Entry {
   // clang-format off
-  layer_index, input_channels, output_channels, kernel, stride, input_size, weights, depthwise, is_weight, previous
+  layer_index, input_channels, output_channels, kernel, stride, input_size, weights,
+  depthwise, is_weight, previous
   // clang-format on
 };
 constexpr int kNormalised = depthwise;  // the entries before it

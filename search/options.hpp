@@ -18,8 +18,8 @@ struct DdpgOptions {
   int batch = 64;
   int replay_episodes = 64;     ///< capacity of the replay buffer, in episodes
   double noise = 0.5;           ///< initial standard deviation of the truncated-normal exploration noise
-  /// Per episode after the warm-up. HAQ's 0.99 is for 600 episodes; in 100 it would leave the noise at 0.22 to the end,
-  /// where 0.96 leaves 0.02.
+  /// Per episode after the warm-up. HAQ's 0.99 is for 600 episodes; in 100 it would leave the noise at 0.22 to
+  /// the end, where 0.96 leaves 0.02.
   double noise_decay = 0.96;
   double baseline_decay = 0.95; ///< of the moving average of rewards that is subtracted
 };

@@ -5,47 +5,13 @@
 
 #include "quant/base/random.hpp"
 #include "search/feasibility.hpp"
-#include "search/uniform.hpp"
-#include "tests/search/toy.hpp"
+#include "tests/search/house.hpp"
 
 using namespace bitsmith;
 using namespace bitsmith::search;
-using toy::contains;
+using namespace bitsmith::search::toy;
 
 namespace {
-
-using Models = std::vector<std::unique_ptr<hwmodels::CostModel>>;
-
-/// Network, choices and models that live together; pinned first and last layers at 8 bits unless told
-/// otherwise.
-struct House {
-  quant::NetworkInfo network;
-  ActionSpace space;
-  hwmodels::CostModels models;
-
-  explicit House(int convolutions, SearchOptions options = {}, Models all = toy::size_and_bops(),
-                 int pinned = 8)
-      : network(toy::chain(convolutions)), space(network, options, pin(pinned)), models(std::move(all)) {}
-
-  static quant::QuantizationOptions pin(int bits) {
-    quant::QuantizationOptions options;
-    options.first_layer_bits = options.last_layer_bits = bits;
-    return options;
-  }
-  Budget budget(std::vector<ConstraintSpec> specs) const {
-    return Budget(network, space, models, resolve(specs, network, space, models));
-  }
-  std::string refusal(std::vector<ConstraintSpec> specs) const {
-    return toy::message_of([&] { budget(specs); });
-  }
-};
-
-SearchOptions few_bits() {
-  SearchOptions options;
-  options.weight_bits = {2, 4, 8};
-  options.activation_bits = {2, 4, 8};
-  return options;
-}
 
 quant::Policy random_policy(const ActionSpace& space, base::Rng& rng) {
   quant::Policy policy = space.lowest();
@@ -103,16 +69,6 @@ double steps_of_a_machine(const quant::Policy& policy) {
   double sum = 0;
   for (quant::LayerBits bits : policy.layers) sum += width(bits.weight) * width(bits.activation);
   return sum;
-}
-
-Models one(std::string metric, toy::FunctionModel::Function function, bool cheap = true) {
-  Models models;
-  models.push_back(std::make_unique<toy::FunctionModel>(std::move(metric), std::move(function), cheap));
-  return models;
-}
-
-int asked(const House& house) {
-  return static_cast<const toy::FunctionModel&>(*house.models.models()[0]).asked;
 }
 
 }  // namespace
@@ -353,58 +309,6 @@ BOOST_AUTO_TEST_CASE(a_costly_price_that_rises_as_bits_fall_is_kept_too) {
     BOOST_TEST(budget.within(budget.price(budget.enforce(random_policy(house.space, rng)))));
   }
   BOOST_TEST(contains(house.refusal({{"latency_u", 2, false}}), "no policy was found"));
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-BOOST_AUTO_TEST_SUITE(uniform_policies)
-
-BOOST_AUTO_TEST_CASE(only_undominated_ones_within_the_budget_are_listed) {
-  const House house(5);
-  const Budget budget = house.budget({{"size_kib", 0.6, true}, {"gbops", 0.4, true}});
-  const auto listed = uniform_within(budget);
-  BOOST_TEST(!listed.empty());
-  for (const NamedPolicy& a : listed) {
-    BOOST_TEST(budget.within(budget.price(a.policy)), a.name);
-    BOOST_TEST((a.policy.layers.front() == quant::LayerBits{8, 8}));
-    for (const NamedPolicy& b : listed) {
-      const quant::LayerBits x = a.policy.layers[1], y = b.policy.layers[1];
-      if (a.name != b.name) BOOST_TEST(!(x.weight >= y.weight && x.activation >= y.activation));
-    }
-  }
-  // Every uniform policy within the budget is at most one of those listed.
-  for (int weight = 2; weight <= 8; ++weight) {
-    for (int activation = 2; activation <= 8; ++activation) {
-      if (!budget.within(budget.price(house.space.nearest_uniform({weight, activation})))) continue;
-      BOOST_TEST(std::ranges::any_of(listed, [&](const NamedPolicy& named) {
-        return named.policy.layers[1].weight >= weight && named.policy.layers[1].activation >= activation;
-      }));
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(costly_prices_give_the_same_list_from_fewer_questions) {
-  const auto product = [](const quant::Policy& policy) {
-    double sum = 0;
-    for (quant::LayerBits bits : policy.layers) sum += bits.weight * bits.activation;
-    return sum;
-  };
-  const House cheap(4, {}, one("latency_u", product)), costly(4, {}, one("latency_u", product, false));
-  const Budget a = cheap.budget({{"latency_u", 0.5, true}}), b = costly.budget({{"latency_u", 0.5, true}});
-  const int before = asked(costly);
-  const auto expected = uniform_within(a), got = uniform_within(b);
-  BOOST_TEST(asked(costly) - before <= 14);
-  BOOST_REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) BOOST_TEST(got[i].name == expected[i].name);
-}
-
-BOOST_AUTO_TEST_CASE(references_keep_pinned_layers_and_ignore_the_choices) {
-  const House house(3, few_bits());
-  const auto references = uniform_references(house.network, house.space);
-  BOOST_REQUIRE(references.size() == 3u);
-  BOOST_TEST(references[1].name == "uniform 6");
-  BOOST_TEST((references[1].policy.layers[1] == quant::LayerBits{6, 6}));
-  BOOST_TEST((references[1].policy.layers[0] == quant::LayerBits{8, 8}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

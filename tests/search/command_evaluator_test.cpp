@@ -40,10 +40,10 @@ BOOST_AUTO_TEST_CASE(the_program_is_told_every_layers_bits) {
   const auto network = toy::chain(2);
   quant::Policy policy = quant::uniform_policy(network, {4, 8});
   policy.layers[1] = {3, 32};
-  const std::string expected =
-      R"({"layers":[{"activation_bits":8,"name":"conv1","weight_bits":4},)"
-      R"({"activation_bits":32,"name":"conv2","weight_bits":3},{"activation_bits":8,"name":"fc","weight_bits":4}],)"
-      R"("network":"chain","version":1})";
+  const std::string expected = R"({"layers":[{"activation_bits":8,"name":"conv1","weight_bits":4},)"
+                               R"({"activation_bits":32,"name":"conv2","weight_bits":3},)"
+                               R"({"activation_bits":8,"name":"fc","weight_bits":4}],)"
+                               R"("network":"chain","version":1})";
   auto evaluator =
       shell(network, "read line; [ \"$line\" = '" + expected + "' ] && echo '{\"accuracy\": 0.5}'");
   BOOST_TEST(evaluator.evaluate(policy).accuracy == 0.5);
