@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "quant/base/file.hpp"
+#include "quant/base/random.hpp"
 #include "tests/experiments/config/config_text.hpp"
 
 using namespace bitsmith;
@@ -154,6 +156,26 @@ BOOST_AUTO_TEST_CASE(broken_yaml_is_located) {
   BOOST_TEST(problems_of("a: [1, 2\n").at(0).starts_with("c.yaml:"));
   BOOST_TEST(
       problems_of(minimal_config + "---\nseed: 1\n").at(0).starts_with("c.yaml:3:1: a second document"));
+}
+
+BOOST_AUTO_TEST_CASE(mutilated_configurations_give_problems_or_a_configuration_but_never_crash) {
+  const std::string text = base::read_file(BITSMITH_SOURCE_DIR "/configs/quickstart.yaml");
+  const std::string_view splinters[] = {"[",   "]",  "{",  "}", ":",  "- ", "\n", "  ",
+                                        "1e9", "-1", "0x", "~", "\"", "&a", "*a"};
+  base::Rng rng(3);
+  for (int i = 0; i < 500; ++i) {
+    std::string mutilated = text;
+    for (int k = 0; k < 4; ++k) {
+      const std::size_t at = rng.below(mutilated.size());
+      if (rng.below(2) == 0) {
+        mutilated.erase(at, 1 + rng.below(20));
+      } else {
+        mutilated.insert(at, splinters[rng.below(std::size(splinters))]);
+      }
+    }
+    for (const std::string& problem : problems_of(mutilated))
+      BOOST_TEST(problem.starts_with("c.yaml"), problem);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_output_is_named_after_the_configuration) {
