@@ -17,7 +17,7 @@ inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 /// Where and how a result came about.
 struct Provenance {
   std::string version;  ///< of this program
-  std::string git;      ///< `git describe` of the sources, empty when unknown
+  std::string git;      ///< revision of the sources when the build was configured; empty when unknown
   std::string cpu;      ///< model name
   std::string isa;      ///< of the kernels used
   int threads = 0;

@@ -10,8 +10,6 @@
 namespace bitsmith::hwmodels {
 namespace {
 
-constexpr const char* kProgramVersion = "0.1.0";  // project(VERSION) of CMakeLists.txt
-
 std::string onednn_version() {
   const dnnl_version_t* version = dnnl_version();
   return fmt::format("{}.{}.{} {}", version->major, version->minor, version->patch, version->hash);
@@ -45,7 +43,7 @@ Provenance current_provenance() {
 #else
   provenance.compiler = "gcc " __VERSION__;
 #endif
-  provenance.program = kProgramVersion;
+  provenance.program = BITSMITH_VERSION;
   return provenance;
 }
 

@@ -37,6 +37,7 @@ Provenance begin_provenance(const Config& config) {
   const hwmodels::Provenance here = hwmodels::current_provenance();
   Provenance provenance;
   provenance.version = here.program;
+  provenance.git = BITSMITH_GIT;
   provenance.cpu = here.cpu;
   provenance.isa = here.isa;
   provenance.threads = base::thread_count();

@@ -46,7 +46,7 @@ std::vector<TrainingPoint> read_curve(const std::filesystem::path& file, double 
   std::vector<TrainingPoint> curve;
   if (!std::filesystem::exists(file)) return curve;
   std::istringstream lines(base::read_file(file));
-  for (TrainingPoint point; lines >> point.epoch >> point.loss;)
+  for (TrainingPoint point; lines >> point.epoch >> point.loss >> point.validation_accuracy;)
     if (point.epoch <= until_epoch) curve.push_back(point);
   return curve;
 }
@@ -54,7 +54,8 @@ std::vector<TrainingPoint> read_curve(const std::filesystem::path& file, double 
 void write_curve(const std::filesystem::path& file, const std::vector<TrainingPoint>& curve) {
   std::string text;
   for (const TrainingPoint& point : curve)
-    text += base::shortest(point.epoch) + " " + base::shortest(point.loss) + "\n";
+    text += base::shortest(point.epoch) + " " + base::shortest(point.loss) + " " +
+            base::shortest(point.validation_accuracy) + "\n";
   base::replace_file(file, text);
 }
 
@@ -91,7 +92,8 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
   trainer::TrainHooks hooks;
   hooks.progress = reporter.progress;
   hooks.after_epoch = [&](const trainer::TrainState& state) {
-    trained.curve.push_back({state.epoch, state.loss});
+    trainer::EvaluationSource validation(data.validation(), config.train.batch);
+    trained.curve.push_back({state.epoch, state.loss, trainer::evaluate(network, validation).accuracy});
     write_curve(workspace.training_curve(), trained.curve);
     trainer::save_checkpoint(file, network, {state, batch_seed, identity});
   };

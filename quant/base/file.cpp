@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -43,7 +44,8 @@ constexpr std::string_view kTemporaryMark = ".tmp.";
 
 std::string read_file(const fs::path& path, std::size_t max_bytes) {
   std::error_code code;
-  if (fs::is_directory(path, code)) throw UserError(fmt::format("{}: is a directory, not a file", path.string()));
+  if (fs::is_directory(path, code))
+    throw UserError(fmt::format("{}: is a directory, not a file", path.string()));
   errno = 0;
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (!file) fail(path, "read", errno ? errno : ENOMEM);
@@ -57,7 +59,7 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
       const char* reason = gzerror(file.get(), &status);
       if (count < 0 || (status != Z_OK && status != Z_STREAM_END))
         throw UserError(fmt::format("{}: cannot read: {}", path.string(),
-                                    status == Z_ERRNO     ? std::strerror(errno)
+                                    status == Z_ERRNO       ? std::strerror(errno)
                                     : status == Z_BUF_ERROR ? "truncated gzip file"
                                                             : reason));
       return content;
@@ -73,8 +75,9 @@ void replace_file(const fs::path& path, const std::function<void(const fs::path&
   std::error_code code;
   fs::create_directories(folder, code);
   if (code) throw UserError(fmt::format("{}: cannot make the folder: {}", folder.string(), code.message()));
+  static std::atomic<int> counter = 0;  // threads may replace the same file
   fs::path temporary = path;
-  temporary += fmt::format("{}{}", kTemporaryMark, ::getpid());
+  temporary += fmt::format("{}{}.{}", kTemporaryMark, ::getpid(), counter++);
   try {
     write(temporary);
     {

@@ -14,6 +14,10 @@ struct Epilogue {
 };
 Epilogue make_epilogue(const LayerNumbers& numbers);
 
+/// Whether 32-bit sums of u8 x s8 products could overflow: 255 * 127 * 65536 < 2^31, and so is 255 * 7 * 16 *
+/// 65536.
+inline bool may_overflow(const LayerInfo& layer) { return layer.weights() / layer.output.channels > 65536; }
+
 /// The integer weights, those of constant channels set to 0, so that kernels need not know of them.
 std::vector<std::int8_t> effective_weights(const LayerNumbers& numbers, const Epilogue& epilogue);
 std::vector<float> effective_float_weights(const LayerNumbers& numbers, const Epilogue& epilogue);

@@ -177,6 +177,7 @@ bool has_vnni() {
 
 bool onednn_int8_refuses(const LayerInfo& layer, LayerBits bits, Storage from) {
   static const bool vnni = has_vnni();
+  if (may_overflow(layer)) return true;
   if (vnni) return false;
   if (from == Storage::s8) return true;
   const int largest =

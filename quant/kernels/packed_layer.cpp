@@ -18,7 +18,6 @@ namespace {
 constexpr std::int64_t kPanelBytes = 256
                                      << 10;  // rows that share a decoded tile: a quarter of a usual L2 cache
 constexpr std::int64_t kFewRows = 8;         // below, decoding on the way is cheaper than through a tile
-constexpr std::int64_t kMaxDepth = 65536;    // 255 * 127 * 65536 < 2^31, and so is 255 * 7 * 16 * 65536
 
 class PackedLayer final : public PreparedKernel {
  public:
@@ -135,9 +134,7 @@ class PackedLayer final : public PreparedKernel {
 
 }  // namespace
 
-bool packed_refuses(const LayerInfo& layer, LayerBits, Storage) {
-  return layer.weights() / layer.output.channels > kMaxDepth;
-}
+bool packed_refuses(const LayerInfo& layer, LayerBits, Storage) { return may_overflow(layer); }
 
 template <base::Isa kIsa, int kBits>
 std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits, Storage from, Storage to,

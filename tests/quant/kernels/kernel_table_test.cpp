@@ -289,4 +289,12 @@ BOOST_AUTO_TEST_CASE(a_row_refuses_what_it_cannot_do) {
   BOOST_CHECK_THROW(row.prepare(layer, {4, 8}, Storage::u8, Storage::f32, 1, fewer), base::InternalError);
 }
 
+BOOST_AUTO_TEST_CASE(no_integer_row_takes_a_product_whose_sum_could_overflow) {
+  const LayerInfo longest = product_of(65536, 2, false), longer = product_of(65537, 2, false);
+  for (const KernelRow& row : kernel_rows()) {
+    if (!row.serves(longest, {8, 8}, Storage::u8, Storage::f32)) continue;
+    BOOST_TEST(!row.serves(longer, {8, 8}, Storage::u8, Storage::f32), row.name);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
