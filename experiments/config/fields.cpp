@@ -47,7 +47,7 @@ void visit_fields(FieldVisitor& visitor, Config& config) {
                  .range = between(0, 2147483647)},
                 &config.seed);
   visitor.visit({.name = "output",
-                 .meaning = "HDF5 file of the results; a YAML summary and working files lie beside it",
+                 .meaning = "HDF5 file of the results (.h5); a YAML summary and working files lie beside it",
                  .shapes_result = false,
                  .empty = "results/NAME.h5, where the config is NAME.yaml"},
                 &config.output);

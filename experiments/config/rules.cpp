@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <initializer_list>
 #include <utility>
+#include <vector>
 
 namespace bitsmith::experiments {
 
@@ -76,6 +78,28 @@ void check_data(Rules& rules, const trainer::DataOptions& data) {
           "got {} and {} values for data.mean and data.deviation; give both, one value per channel, or "
           "neither",
           data.mean.size(), data.deviation.size()));
+}
+
+/// What a run writes must not replace what it reads.
+void check_output(Rules& rules, const Config& config) {
+  if (config.output.empty()) return;
+  namespace fs = std::filesystem;
+  const fs::path output = config.output;
+  const bool has_extension = output.extension() == ".h5" || output.extension() == ".hdf5";
+  rules.require(has_extension && output.has_stem(), {"output"},
+                fmt::format("got '{}', allowed: a file name that ends in .h5 or .hdf5", config.output));
+  std::vector<std::string> inputs = config.data.train_files;
+  inputs.insert(inputs.end(), config.data.test_files.begin(), config.data.test_files.end());
+  for (const auto& file : {config.network.weights, config.network.checkpoint, config.hardware.host.table})
+    inputs.push_back(file);
+  const auto same = [](const fs::path& a, const fs::path& b) {
+    return fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();
+  };
+  for (const std::string& input : inputs)
+    if (!input.empty())
+      rules.require(!same(output, input) && !same(fs::path(output).replace_extension(".network.h5"), input),
+                    {"output"},
+                    fmt::format("would replace '{}', which the run reads; choose another", input));
 }
 
 void check_training(Rules& rules, const std::string& group, const trainer::TrainOptions& options) {
@@ -193,6 +217,7 @@ void check_rules(const Config& config, Places& places) {
   rules.require(config.network.weights.empty() || config.network.checkpoint.empty(),
                 {"network.checkpoint", "network.weights"},
                 "give network.weights or network.checkpoint, not both");
+  check_output(rules, config);
   check_data(rules, config.data);
   check_training(rules, "train", config.train);
   check_training(rules, "finetune", config.finetune);

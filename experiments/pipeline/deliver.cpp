@@ -63,7 +63,7 @@ void deliver(const Contest& contest, const Pricing& pricing, RunResults& results
   base::replace_file(beside(".policy.yaml"), quant::policy_to_yaml(network, policy));
   const fs::path checkpoint = contest.workspace.final_network(policy.hash());
   if (fs::exists(checkpoint)) base::replace_file(beside(".network.h5"), base::read_file(checkpoint));
-  write_results_yaml(beside(".yaml"), results);
+  write_results_yaml(beside(".summary.yaml"), results);
   write_results(output, results);
 }
 

@@ -7,7 +7,7 @@
 namespace bitsmith::experiments {
 
 /// Fills in what follows from the winner (constraints met, the per-layer table), and writes what a run leaves
-/// behind, all named after config.output, results/x.h5: the results themselves, x.yaml (summary),
+/// behind, all named after config.output, results/x.h5: the results themselves, x.summary.yaml,
 /// x.policy.yaml (the winner's bits) and, where networks are trained here, x.network.h5 (checkpoint of the
 /// winner).
 void deliver(const Contest& contest, const Pricing& pricing, RunResults& results);

@@ -18,6 +18,8 @@ namespace fs = std::filesystem;
 Workspace::Workspace(const fs::path& output) : folder_(output) {
   folder_.replace_extension(".work");
   std::error_code code;
+  if (fs::is_directory(output, code))
+    throw base::UserError(fmt::format("{}: is a directory; the results are a file", output.string()));
   fs::create_directories(folder_, code);
   if (code)
     throw base::UserError(

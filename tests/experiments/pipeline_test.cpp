@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
              methods["uniform_best"]["validation_accuracy"].get<double>());
   BOOST_TEST(methods["random"]["evaluations"] == methods["agent"]["evaluations"]);
   for (const json& constraint : results["constraints"]) BOOST_TEST(constraint["met"] == true);
-  for (const char* extension : {".h5", ".yaml", ".policy.yaml", ".network.h5"})
+  for (const char* extension : {".h5", ".summary.yaml", ".policy.yaml", ".network.h5"})
     BOOST_TEST(std::filesystem::exists(experiment.folder / (std::string("a") + extension)), extension);
 
   const auto shown =

@@ -46,6 +46,15 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
              "make evaluator.validation_images at most data.validation_images");
 }
 
+BOOST_AUTO_TEST_CASE(results_replace_nothing_that_the_run_reads) {
+  BOOST_TEST(problem_of("output: my.yaml\n") ==
+             "c.yaml:3:1: output: got 'my.yaml', allowed: a file name that ends in .h5 or .hdf5");
+  BOOST_TEST(problem_of("output: ./a.h5\ndata: {format: hdf5, train_files: [a.h5], test_files: [b.h5]}\n") ==
+             "c.yaml:3:1: output: would replace 'a.h5', which the run reads; choose another");
+  BOOST_TEST(problem_of("output: a.h5\nhardware: {host: {table: x/../a.h5}}\n") ==
+             "c.yaml:3:1: output: would replace 'x/../a.h5', which the run reads; choose another");
+}
+
 BOOST_AUTO_TEST_CASE(data_files_fit_their_format) {
   BOOST_TEST(problem_of("data: {format: hdf5, train_files: [a.h5], test_files: [a.h5, b.h5]}\n") ==
              "c.yaml:3:43: data.test_files: got 2 files; format hdf5 needs one");
