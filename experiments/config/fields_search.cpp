@@ -104,7 +104,7 @@ void visit_fields(FieldVisitor& visitor, search::SearchOptions& options) {
       visitor,
       {.name = "reward",
        .meaning = "what an episode is rewarded for: accuracy as in the paper, or lower cross-entropy, which "
-                  "tells near-equal policies apart",
+                  "tells near-equal policies apart; with evaluator.command the default is accuracy",
        .choices = {"accuracy", "cross_entropy"}},
       options.reward);
   visitor.visit({.name = "reward_scale",

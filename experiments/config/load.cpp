@@ -20,6 +20,9 @@ Config parse_config(std::string_view text, const std::string& name, std::span<co
   FieldReader reader(root, places);
   visit_fields(reader, config);
   reader.finish();
+  // A user's program need not give a cross-entropy.
+  if (!config.evaluator.program.command.empty() && !places.given("search.reward"))
+    config.search.reward = search::RewardKind::accuracy;
   check_rules(config, places);
   places.throw_problems();
   return config;

@@ -9,7 +9,7 @@ bitsmith runs this program once per policy. It writes one JSON object to standar
 and expects one JSON object on standard output:
 
     {"accuracy": 0.913}                             a share between 0 and 1, not percent
-    {"accuracy": 0.913, "cross_entropy": 0.252}     with this, search.reward: cross_entropy works too
+    {"accuracy": 0.913, "cross_entropy": 0.252}     with this, search.reward may be cross_entropy
 
 32 bits means "not quantized". Logs belong on standard error: standard output holds the answer and nothing else.
 Any failure is an exit code other than 0; the end of standard error is shown to the user. Several of these processes

@@ -155,6 +155,31 @@ BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
   BOOST_TEST(essence(json::parse(shown.out)) == essence(results));
 }
 
+BOOST_AUTO_TEST_CASE(users_own_evaluator_and_device_take_the_place_of_the_built_in_ones) {
+  const Experiment experiment;
+  const std::string examples = BITSMITH_SOURCE_DIR "/experiments/examples/";
+  const auto config = experiment.folder / "programs.yaml";
+  // The least a user would write: the evaluator answers {"accuracy": ...} alone.
+  std::ofstream(experiment.folder / "accuracy.py")
+      << "import json, sys\n"
+         "layers = json.load(sys.stdin)['layers']\n"
+         "print(json.dumps({'accuracy': 1 - sum(0.01 / l['weight_bits'] for l in layers)}))\n";
+  std::ofstream(config) << "network: {name: cnn_small}\n"
+                        << "evaluator: {command: [python3, " << (experiment.folder / "accuracy.py").string()
+                        << "]}\nhardware: {models: [size], command: [python3, " << examples << "device.py]}\n"
+                        << "constraint: {latency: 0.8x, traffic_kib: 0.7x}\n"
+                        << "search: {episodes: 6, warmup_episodes: 2, round: 2}\n";
+  const auto result = base::run_process(
+      {BITSMITH_EXECUTABLE, "run", config.string(), "--json", "--output", experiment.output("programs.h5")},
+      "", kTimeout_s);
+  BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.err);
+  const json results = json::parse(result.out);
+  BOOST_REQUIRE(results["constraints"].size() == 2u);
+  for (const json& constraint : results["constraints"]) BOOST_TEST(constraint["met"] == true);
+  BOOST_TEST(results["methods"].back()["evaluations"] == 6);
+  BOOST_TEST(results["methods"].back()["test_accuracy"].is_null());
+}
+
 BOOST_AUTO_TEST_CASE(results_do_not_depend_on_the_number_of_threads) {
   const Experiment experiment;
   const json one = experiment.run({"run", "--output", experiment.output("one.h5"), "--set", "threads=1"});
