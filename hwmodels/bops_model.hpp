@@ -14,6 +14,7 @@ class BopsModel : public CostModel {
   std::string name() const override { return "bops"; }
   std::span<const Metric> metrics() const override;
   Cost price(const quant::NetworkInfo& network, const quant::Policy& policy) const override;
+  bool is_sum_over_layers() const override { return true; }
   std::string fingerprint() const override { return "bops 1"; }
 };
 

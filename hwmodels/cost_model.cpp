@@ -20,6 +20,7 @@ CostModels::CostModels(std::vector<std::unique_ptr<CostModel>> models) : models_
             "hardware: two cost models have a metric named '{}' (the second is '{}'); names must differ",
             metric.name, model->name()));
       metrics_.push_back(metric);
+      model_of_.push_back(model.get());
     }
   }
 }
@@ -50,6 +51,10 @@ bool CostModels::is_cheap() const {
   for (const auto& model : models_)
     if (!model->is_cheap()) return false;
   return true;
+}
+
+bool CostModels::is_sum_over_layers(std::size_t metric) const {
+  return model_of_.at(metric)->is_sum_over_layers();
 }
 
 std::string CostModels::fingerprint() const {

@@ -37,9 +37,12 @@ class CostModel {
   virtual std::string name() const = 0;
   virtual std::span<const Metric> metrics() const = 0;
   virtual Cost price(const quant::NetworkInfo& network, const quant::Policy& policy) const = 0;
-  /// Whether price() is cheap (microseconds) and additive, so that searches may call it freely; false for a
-  /// user's own program.
+  /// Whether price() is cheap (microseconds), so that searches may call it freely; false for a user's own
+  /// program.
   virtual bool is_cheap() const { return true; }
+  /// Whether every total is a sum of one term per layer that depends on that layer's bits alone. Only then
+  /// can a search prove that no policy meets a budget.
+  virtual bool is_sum_over_layers() const { return false; }
   /// Of everything a price depends on: part of a run's identity.
   virtual std::string fingerprint() const = 0;
 };
@@ -55,11 +58,13 @@ class CostModels {
   /// Totals of every model, in the order of metrics().
   std::vector<double> totals(const quant::NetworkInfo& network, const quant::Policy& policy) const;
   bool is_cheap() const;
+  bool is_sum_over_layers(std::size_t metric) const;  ///< of the model that the metric belongs to
   std::string fingerprint() const;
 
  private:
   std::vector<std::unique_ptr<CostModel>> models_;
   std::vector<Metric> metrics_;
+  std::vector<const CostModel*> model_of_;  ///< per metric
 };
 
 }  // namespace bitsmith::hwmodels

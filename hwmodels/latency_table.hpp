@@ -49,6 +49,7 @@ class LatencyTable {
   const std::map<EntryKey, Entry>& entries() const { return entries_; }
   const Entry* find(const EntryKey& key) const;  ///< null when it was not measured
   void set(EntryKey key, Entry entry) { entries_[std::move(key)] = std::move(entry); }
+  void erase(const EntryKey& key) { entries_.erase(key); }
 
   /// Hash over keys and prices: equal tables price equally. Samples, dates and pedigree do not enter.
   std::string fingerprint() const;

@@ -32,7 +32,8 @@ struct SizeField {
 };
 constexpr TextField kTexts[] = {{"cpu", &Provenance::cpu},           {"isa", &Provenance::isa},
                                 {"onednn", &Provenance::onednn},     {"kernels", &Provenance::kernels},
-                                {"compiler", &Provenance::compiler}, {"program", &Provenance::program}};
+                                {"compiler", &Provenance::compiler}, {"program", &Provenance::program},
+                                {"build", &Provenance::build}};
 constexpr SizeField kSizes[] = {{"l1d_bytes", &Provenance::l1d_bytes},
                                 {"l2_bytes", &Provenance::l2_bytes},
                                 {"l3_bytes", &Provenance::l3_bytes}};

@@ -119,6 +119,17 @@ ProfileReport profile(const quant::NetworkInfo& network, const BitChoices& choic
   ProfileReport report;
   report.reasons = staleness(table, here, needed, options.max_age_days, unix_time());
   table = still_true(table, here, options.max_age_days, unix_time());
+  std::size_t weaker = 0;
+  for (const EntryKey& key : needed) {
+    const Entry* entry = table.find(key);
+    if (entry != nullptr && std::ssize(entry->samples_us) < options.samples) {
+      table.erase(key);
+      ++weaker;
+    }
+  }
+  if (weaker > 0)
+    report.reasons.push_back(
+        fmt::format("samples: {} of {} entries have fewer than {}", weaker, needed.size(), options.samples));
   std::erase_if(candidates, [&](const Candidate& candidate) {
     const auto keys = keys_of(candidate);
     return std::all_of(keys.begin(), keys.end(),

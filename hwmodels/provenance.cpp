@@ -44,6 +44,7 @@ Provenance current_provenance() {
   provenance.compiler = "gcc " __VERSION__;
 #endif
   provenance.program = BITSMITH_VERSION;
+  provenance.build = BITSMITH_BUILD;
   return provenance;
 }
 
@@ -62,6 +63,7 @@ std::vector<std::string> differences(const Provenance& table, const Provenance& 
   compare("kernels", table.kernels, here.kernels);
   compare("compiler", table.compiler, here.compiler);
   compare("bitsmith", table.program, here.program);
+  compare("build", table.build, here.build);
   return found;
 }
 

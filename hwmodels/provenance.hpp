@@ -15,6 +15,7 @@ struct Provenance {
   std::string kernels;  ///< names of all kernels, in the order of their tables
   std::string compiler;
   std::string program;  ///< bitsmith's version
+  std::string build;    ///< build type, sanitizers, hash of the kernels' sources
   bool operator==(const Provenance&) const = default;
 };
 

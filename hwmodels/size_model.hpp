@@ -31,6 +31,7 @@ class SizeModel : public CostModel {
   std::string name() const override { return "size"; }
   std::span<const Metric> metrics() const override;
   Cost price(const quant::NetworkInfo& network, const quant::Policy& policy) const override;
+  bool is_sum_over_layers() const override { return true; }
   std::string fingerprint() const override;
 
  private:

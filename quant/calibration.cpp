@@ -34,21 +34,34 @@ void refuse_non_finite(std::span<const float> x, const MinMax& range, std::strin
 ActivationObserver::ActivationObserver(std::string name) : name_(std::move(name)) {}
 
 void ActivationObserver::observe(std::span<const float> batch) {
-  if (batch.empty()) return;
-  const MinMax seen = min_max(batch.data(), static_cast<std::int64_t>(batch.size()));
-  refuse_non_finite(batch, seen, name_, "activations");
+  observe_part(batch);
+  end_batch();
+}
+
+void ActivationObserver::observe_part(std::span<const float> part) {
+  if (part.empty()) return;
+  const MinMax seen = min_max(part.data(), static_cast<std::int64_t>(part.size()));
+  refuse_non_finite(part, seen, name_, "activations");
   const float low = std::min(seen.min, 0.0f), high = std::max(seen.max, 0.0f);
-  const double rate = observed_ == 0 ? 1.0 : kEmaRate;
-  ema_min_ += rate * (static_cast<double>(low) - ema_min_);
-  ema_max_ += rate * (static_cast<double>(high) - ema_max_);
+  batch_min_ = in_batch_ ? std::min(batch_min_, low) : low;
+  batch_max_ = in_batch_ ? std::max(batch_max_, high) : high;
+  in_batch_ = true;
   min_ = std::min(min_, low);
   max_ = std::max(max_, high);
-  observed_ += static_cast<std::int64_t>(batch.size());
+  observed_ += static_cast<std::int64_t>(part.size());
   make_room(std::max(-low, high));
   if (width_ > 0)
-    count(batch);
+    count(part);
   else
-    zeros_ += static_cast<std::int64_t>(batch.size());
+    zeros_ += static_cast<std::int64_t>(part.size());
+}
+
+void ActivationObserver::end_batch() {
+  if (!in_batch_) return;
+  const double rate = first_batch_ ? 1.0 : kEmaRate;
+  ema_min_ += rate * (static_cast<double>(batch_min_) - ema_min_);
+  ema_max_ += rate * (static_cast<double>(batch_max_) - ema_max_);
+  first_batch_ = in_batch_ = false;
 }
 
 void ActivationObserver::make_room(float magnitude) {
@@ -82,7 +95,7 @@ void ActivationObserver::count(std::span<const float> batch) {
 }
 
 float ActivationObserver::threshold(int bits, bool is_signed, Calibration method) const {
-  base::require(observed_ > 0, "a threshold was asked for before anything was observed");
+  base::require(observed_ > 0 && !in_batch_, "a threshold was asked for before a batch was observed whole");
   const IntegerRange range = integer_range(bits, is_signed);
   if (method == Calibration::ema)
     return static_cast<float>(is_signed ? std::max(-ema_min_, ema_max_) : ema_max_);

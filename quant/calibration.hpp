@@ -13,7 +13,8 @@
 namespace bitsmith::quant {
 
 /// Sees the activations that enter one layer, and says where to clip them:
-/// (observe+ threshold*)*. Batches in the same order give the same thresholds, bit for bit.
+/// (((observe_part* end_batch) | observe)+ threshold*)*. Batches in the same order give the same thresholds,
+/// bit for bit, however they are cut into parts.
 class ActivationObserver {
  public:
   /// `name` is the layer's, for messages.
@@ -21,6 +22,9 @@ class ActivationObserver {
 
   /// Any number of elements. Throws UserError on NaN or infinity, having changed nothing.
   void observe(std::span<const float> batch);
+  /// The same for a batch that comes in parts: the moving average of `ema` goes one step per batch.
+  void observe_part(std::span<const float> part);
+  void end_batch();
 
   /// The largest magnitude that is not clipped by the best quantizer at these bits, 0 if all is zero.
   /// Unsigned quantizers do not look at negative values. InternalError if nothing was observed.
@@ -41,6 +45,8 @@ class ActivationObserver {
   std::string name_;
   std::int64_t observed_ = 0;
   float min_ = 0, max_ = 0;
+  float batch_min_ = 0, batch_max_ = 0;  ///< of the parts since the last end_batch
+  bool first_batch_ = true, in_batch_ = false;
   double ema_min_ = 0, ema_max_ = 0;
   double width_ = 0;                  ///< of a bin; 0 while all is zero
   std::int64_t zeros_ = 0;            ///< seen before there was a width

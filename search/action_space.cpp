@@ -14,16 +14,17 @@ namespace {
 
 constexpr int kLowestWeightBits = 2, kLowestActivationBits = 1, kLowestSignedBits = 2, kHighestBits = 8;
 
-void check_list(const char* key, const std::vector<int>& list, int lowest) {
+/// fp32 is a choice for activations only: fp32 weights times integers have no kernel.
+void check_list(const char* key, const std::vector<int>& list, int lowest, bool fp32) {
   const auto refuse = [&](const std::string& why) {
-    throw base::UserError(
-        fmt::format("{}: got [{}], {}; allowed are ascending bits from {} to {}, and {} for fp32", key,
-                    fmt::join(list, ", "), why, lowest, kHighestBits, quant::kFloatBits));
+    throw base::UserError(fmt::format("{}: got [{}], {}; allowed are ascending bits from {} to {}{}", key,
+                                      fmt::join(list, ", "), why, lowest, kHighestBits,
+                                      fp32 ? fmt::format(", and {} for fp32", quant::kFloatBits) : ""));
   };
   if (list.empty()) refuse("which is empty");
   for (std::size_t i = 0; i < list.size(); ++i) {
     const int bits = list[i];
-    if (bits != quant::kFloatBits && (bits < lowest || bits > kHighestBits)) {
+    if (!(fp32 && bits == quant::kFloatBits) && (bits < lowest || bits > kHighestBits)) {
       refuse(fmt::format("of which {} is out of range", bits));
     }
     if (i > 0 && bits <= list[i - 1]) refuse("which does not ascend");
@@ -53,8 +54,8 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
     throw base::UserError(fmt::format(
         "network '{}' has no convolution and no linear layer: nothing to quantize", network.name));
   }
-  check_list("search.weight_bits", search.weight_bits, kLowestWeightBits);
-  check_list("search.activation_bits", search.activation_bits, kLowestActivationBits);
+  check_list("search.weight_bits", search.weight_bits, kLowestWeightBits, false);
+  check_list("search.activation_bits", search.activation_bits, kLowestActivationBits, true);
   check_pinned("quantization.first_layer_bits", quantization.first_layer_bits);
   check_pinned("quantization.last_layer_bits", quantization.last_layer_bits);
   const int first = quantization.first_layer_bits, last = quantization.last_layer_bits;

@@ -28,7 +28,7 @@ struct Step {
 class ActionSpace {
  public:
   /// Throws UserError for lists that are empty, not ascending or hold bits that no quantizer serves
-  /// (weights 2..8, activations 1..8, or 32), for pinned bits out of range, and for a layer that is left
+  /// (weights 2..8, activations 1..8 or 32), for pinned bits out of range, and for a layer that is left
   /// without a choice.
   ActionSpace(const quant::NetworkInfo& network, const SearchOptions& search,
               const quant::QuantizationOptions& quantization);

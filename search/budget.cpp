@@ -65,7 +65,10 @@ Budget::Budget(const quant::NetworkInfo& network, const ActionSpace& space,
     return;
   }
   const Prices prices = [this](const quant::Policy& policy) { return constrained_prices(policy); };
-  Feasibility found = models.is_cheap() ? find_feasible(space, prices, limits_)
+  const bool are_sums = std::ranges::all_of(constraints_, [&](const Constraint& constraint) {
+    return models.is_sum_over_layers(constraint.metric);
+  });
+  Feasibility found = models.is_cheap() ? find_feasible(space, prices, limits_, are_sums)
                                         : find_feasible_by_few_prices(space, prices, limits_);
   if (!found.policy) throw base::UserError(explain(found.tightest, found.proven));
   feasible_ = std::move(*found.policy);

@@ -56,6 +56,7 @@ Ddpg::Networks make_networks(const DdpgOptions& options, base::Rng& rng) {
 Ddpg::Ddpg(const SearchOptions& options, int steps, base::Rng& rng)
     : options_(checked(options)),
       noise_{options_.noise, options_.noise_decay, options.warmup_episodes},
+      last_episode_(options.episodes - 1),
       networks_(make_networks(options_, rng)),
       actor_optimizer_(networks_.actor.parameters().size(), options_.actor_learning_rate),
       critic_optimizer_(networks_.critic.parameters().size(), options_.critic_learning_rate),
@@ -77,7 +78,10 @@ double Ddpg::greedy(const Observation& observation) {
 }
 
 double Ddpg::act(int episode, const Observation& observation, base::Rng& rng) {
-  return noise_.apply(noise_.is_warmup(episode) ? 0.0 : greedy(observation), episode, rng);
+  if (noise_.is_warmup(episode)) return noise_.apply(0.0, episode, rng);
+  const double action = greedy(observation);
+  base::require(std::isfinite(action), "the actor's action is not a number");
+  return episode == last_episode_ ? action : noise_.apply(action, episode, rng);
 }
 
 void Ddpg::learn(const Trajectory& trajectory, base::Rng& rng) {

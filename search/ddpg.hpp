@@ -47,6 +47,7 @@ class Ddpg : public Agent {
 
   DdpgOptions options_;
   ExplorationNoise noise_;
+  int last_episode_;  ///< of the run: without noise, so that what was learned is evaluated as it is
   Networks networks_;
   Adam actor_optimizer_, critic_optimizer_;
   ReplayBuffer replay_;

@@ -13,9 +13,10 @@ struct Evaluation {
   double cross_entropy = 0.0;  ///< mean, natural logarithm; NaN where the evaluator does not know it
 };
 
-/// Says what accuracy a policy leaves. `evaluate` is a function of the policy alone (its randomness is derived from the
-/// run seed and the policy), so results may be cached and rounds run in any order; it is called from several threads
-/// at once. Throws UserError when the evaluation cannot be had (a user's program that keeps failing).
+/// Says what accuracy a policy leaves. `evaluate` is a function of the policy alone (its randomness is
+/// derived from the run seed and the policy), so results may be cached and rounds run in any order; it is
+/// called from several threads at once. Throws UserError when the evaluation cannot be had (a user's program
+/// that keeps failing).
 class AccuracyEvaluator {
  public:
   virtual ~AccuracyEvaluator() = default;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace bitsmith::search {
 namespace {
@@ -38,6 +39,14 @@ std::vector<quant::LayerBits> pairs(const ActionSpace& space, int layer) {
   for (int weight : space.choices(layer, Part::weight)) {
     for (int activation : space.choices(layer, Part::activation)) all.push_back({weight, activation});
   }
+  return all;
+}
+
+/// Every pair of bits that some layer may have.
+std::set<quant::LayerBits> uniform_bits(const ActionSpace& space) {
+  std::set<quant::LayerBits> all;
+  for (int layer = 0; layer < space.layers(); ++layer)
+    for (quant::LayerBits bits : pairs(space, layer)) all.insert(bits);
   return all;
 }
 
@@ -158,7 +167,8 @@ bool within(std::span<const double> prices, std::span<const double> limits) {
   return true;
 }
 
-Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::span<const double> limits) {
+Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::span<const double> limits,
+                          bool are_sums) {
   const quant::Policy lowest = space.lowest();
   const Point lowest_prices = prices(lowest);
   if (within(lowest_prices, limits)) return {lowest, {}, false};
@@ -166,21 +176,14 @@ Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::s
   Feasibility result;
   result.tightest = lowest_prices;
   const auto of_layers = useful_changes(space, prices, lowest, lowest_prices);
-  // Each metric's cheapest policy: the tightest value to report, and a check that prices are sums over
-  // layers.
+  // Each metric's cheapest policy by sums of changes: the tightest value to report where prices are sums.
   std::vector<quant::Policy> starts = {lowest};
-  bool additive = true;
   for (std::size_t m = 0; m < limits.size(); ++m) {
     quant::Policy cheapest;
-    double sum = lowest_prices[m];
-    for (const auto& changes : of_layers) {
-      const auto least =
-          std::ranges::min_element(changes, {}, [m](const Change& change) { return change.added[m]; });
-      cheapest.layers.push_back(least->bits);
-      sum += least->added[m];
-    }
+    for (const auto& changes : of_layers)
+      cheapest.layers.push_back(
+          std::ranges::min_element(changes, {}, [m](const Change& change) { return change.added[m]; })->bits);
     const Point true_prices = prices(cheapest);
-    additive &= std::abs(true_prices[m] - sum) <= kRounding * std::max(lowest_prices[m], limits[m]);
     keep_lower(result.tightest, true_prices);
     if (within(true_prices, limits)) return {cheapest, {}, false};
     starts.push_back(std::move(cheapest));
@@ -188,11 +191,12 @@ Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::s
   bool exact = true;
   if (auto solution = solve_additive(of_layers, lowest_prices, limits, exact)) {
     if (within(prices(*solution), limits)) return {solution, {}, false};
-    additive = false;  // the sums promised what the true prices do not keep
+    are_sums = false;  // the sums promised what the true prices do not keep
     starts.insert(starts.begin(), std::move(*solution));
   }
-  result.proven = additive && exact;
+  result.proven = are_sums && exact;
   if (result.proven) return result;
+  for (quant::LayerBits bits : uniform_bits(space)) starts.push_back(space.nearest_uniform(bits));
   for (const quant::Policy& start : starts) {
     quant::Policy policy = descend(space, prices, limits, start, result.tightest);
     if (within(prices(policy), limits)) return {policy, {}, false};

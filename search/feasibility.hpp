@@ -21,11 +21,12 @@ struct Feasibility {
 
 /// Looks for any policy within all limits, lowering bits is not taken to lower prices.
 ///
-/// Prices that are sums over layers are solved exactly: the Pareto set of price vectors is built layer by
-/// layer (dynamic programming), and "none" is a proof unless the set had to be cut. Where the sum of
-/// single-layer changes turns out not to be the price (conversions between layers), the result is only where
-/// a coordinate descent on the true prices starts.
-Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::span<const double> limits);
+/// The Pareto set of sums of single-layer changes is built layer by layer (dynamic programming). Where prices
+/// are such sums (`are_sums`: every model says so), "none" is a proof unless the set had to be cut. Where
+/// they are not (conversions between layers), it is one of the starts, with the uniform policies, of a
+/// coordinate descent on the true prices.
+Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::span<const double> limits,
+                          bool are_sums);
 
 /// The same where every price is a program run: the lowest bits, then uniform policies from low to high.
 /// Never proven.

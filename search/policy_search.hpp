@@ -14,16 +14,16 @@ namespace bitsmith::search {
 /// One finished episode: what was proposed, what the budget made of it, what came of it.
 struct EpisodeRecord {
   int episode = 0;
-  quant::Policy proposed;      ///< by the search, before the budget
-  quant::Policy policy;        ///< within the budget: what was evaluated
+  quant::Policy proposed;  ///< by the search, before the budget
+  quant::Policy policy;    ///< within the budget: what was evaluated
   Evaluation evaluation;
   double reward = 0.0;
-  std::vector<double> costs;   ///< CostModels::totals of `policy`
-  bool cached = false;         ///< the same policy had been evaluated before
+  std::vector<double> costs;  ///< CostModels::totals of `policy`
+  bool cached = false;        ///< the same policy had been evaluated before
 };
 
-/// A way to choose policies: (propose observe)*. It sees neither cost model nor evaluator. Given the same calls it
-/// proposes the same policies, to the bit: a resumed run replays its recorded episodes through it.
+/// A way to choose policies: (propose observe)*. It sees neither cost model nor evaluator. Given the same
+/// calls it proposes the same policies, to the bit: a resumed run replays its recorded episodes through it.
 class PolicySearch {
  public:
   virtual ~PolicySearch() = default;

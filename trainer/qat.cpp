@@ -23,7 +23,7 @@ std::vector<LayerQuantization> quantization_of(const Network& network) {
 /// Shows the first `wanted` images of the source, in fp32; the network's quantization comes back whatever
 /// happens.
 void observe_inputs(Network& network, BatchSource& source, std::int64_t wanted,
-                    const InputObserver& observer) {
+                    std::vector<quant::ActivationObserver>& observers) {
   struct Restore {
     Network& network;
     std::vector<LayerQuantization> saved;
@@ -41,7 +41,10 @@ void observe_inputs(Network& network, BatchSource& source, std::int64_t wanted,
     source.fill(batch, images, labels);
     const std::int64_t used = std::min<std::int64_t>(images.batch(), wanted - seen);
     images.resize(static_cast<int>(used), images.shape());  // shrinking keeps the first images
-    network.forward_observed(images, observer);
+    network.forward_observed(images, [&](int layer, const float* values, std::int64_t count) {
+      observers[static_cast<std::size_t>(layer)].observe_part({values, static_cast<std::size_t>(count)});
+    });
+    for (auto& observer : observers) observer.end_batch();
     seen += used;
   }
   if (seen == 0) throw base::UserError("calibration needs at least one image");
@@ -86,10 +89,7 @@ CalibrationTable calibrate(Network& network, BatchSource& source, const quant::Q
   std::vector<quant::ActivationObserver> observers;
   for (const quant::LayerInfo& layer : network.info().layers)
     observers.emplace_back("input of " + layer.name);
-  observe_inputs(
-      network, source, options.calibration_images, [&](int layer, const float* values, std::int64_t count) {
-        observers[static_cast<std::size_t>(layer)].observe({values, static_cast<std::size_t>(count)});
-      });
+  observe_inputs(network, source, options.calibration_images, observers);
 
   CalibrationTable table(layer_count(network));
   for (int layer = 0; layer < table.layers(); ++layer) {

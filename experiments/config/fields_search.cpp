@@ -88,9 +88,9 @@ void visit_fields(FieldVisitor& visitor, search::SearchOptions& options) {
        .range = between(1, 1024)},
       &options.round);
   visitor.visit({.name = "weight_bits",
-                 .meaning = "choices for weights, ascending; 32: fp32",
+                 .meaning = "choices for weights, ascending",
                  .unit = "bits",
-                 .integers = {2, 3, 4, 5, 6, 7, 8, 32},
+                 .integers = {2, 3, 4, 5, 6, 7, 8},
                  .min_size = 1},
                 &options.weight_bits);
   visitor.visit(

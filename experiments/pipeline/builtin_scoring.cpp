@@ -73,7 +73,6 @@ class BuiltinScoring final : public Scoring {
   }
 
   search::Evaluation long_finetuned(const quant::Policy& policy) override {
-    if (is_fp32(policy)) return score_on(trained_, data_.validation());
     const auto file = workspace_.final_network(policy.hash());
     if (std::filesystem::exists(file)) return score_on(load(policy), data_.validation());
     std::unique_ptr<trainer::Network> network;
@@ -85,16 +84,10 @@ class BuiltinScoring final : public Scoring {
 
   double test(const quant::Policy& policy) override {
     if (!test_) test_.emplace(data_.load_test());
-    return is_fp32(policy) ? score_on(trained_, *test_).accuracy : score_on(load(policy), *test_).accuracy;
+    return score_on(load(policy), *test_).accuracy;
   }
 
  private:
-  static bool is_fp32(const quant::Policy& policy) {
-    for (const quant::LayerBits& bits : policy.layers)
-      if (bits != quant::LayerBits{}) return false;
-    return true;
-  }
-
   std::string make_fingerprint() const {
     constexpr std::string_view keys[] = {"seed",         "network",   "data",    "train",
                                          "quantization", "evaluator", "finetune"};

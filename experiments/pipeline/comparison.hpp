@@ -34,8 +34,8 @@ MethodSummary summarize(const Contest& contest, std::string name, const quant::P
 void run_searches(const Contest& contest, RunResults& results);
 
 /// Re-evaluates each method's finalists on fresh draws, fine-tunes the best of each for longer, names the
-/// winner (the best validation accuracy within the budget; ties: agent, uniform, random), and at the very end
-/// tests every row once. The best uniform policy is a candidate of every method.
+/// winner (the best validation accuracy within the budget; ties: uniform, random, agent), and at the very end
+/// tests every row once. A row's policy is of its method's own episodes; fp32 is fine-tuned like the others.
 void run_finals(const Contest& contest, RunResults& results);
 
 }  // namespace bitsmith::experiments

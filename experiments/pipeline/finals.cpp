@@ -81,14 +81,11 @@ void run_finals(const Contest& contest, RunResults& results) {
   const Scores fresh = score_all(all, contest.reporter, "finalist",
                                  [&](const auto& policy) { return contest.scoring.fresh(policy); });
 
-  // The best uniform policy first: it is a candidate of every method.
-  std::vector<std::vector<quant::Policy>> candidates;
+  std::vector<quant::Policy> best;  // of each search, among its own episodes
   std::vector<quant::Policy> finals;
   for (const SearchHistory& history : results.searches) {
-    auto& own = candidates.emplace_back();
-    if (candidates.size() > 1) own.push_back(candidates.front().front());
-    add_distinct(own, best_by(finalists(history, contest.config.search.finalists), fresh));
-    for (const auto& policy : own) add_distinct(finals, policy);
+    best.push_back(best_by(finalists(history, contest.config.search.finalists), fresh));
+    add_distinct(finals, best.back());
   }
   for (const MethodSummary& row : results.methods)
     if (is_reference(row)) add_distinct(finals, row.policy);
@@ -99,10 +96,9 @@ void run_finals(const Contest& contest, RunResults& results) {
   for (MethodSummary& row : results.methods)
     if (is_reference(row))
       row = summarize(contest, row.name, row.policy, scores.at(row.policy), row.evaluations);
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const quant::Policy& best = best_by(candidates[i], scores);
+  for (std::size_t i = 0; i < best.size(); ++i) {
     MethodSummary& row = row_of(results, row_name(results.searches[i]));
-    row = summarize(contest, row.name, best, scores.at(best), row.evaluations);
+    row = summarize(contest, row.name, best[i], scores.at(best[i]), row.evaluations);
   }
 
   const MethodSummary* winner = nullptr;

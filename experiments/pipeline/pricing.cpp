@@ -40,8 +40,9 @@ hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo
   hwmodels::ProfileReport report;
   auto table =
       hwmodels::profile_to_file(network, choices, config.hardware.host, file, reporter.progress, &report);
-  reporter.note(fmt::format("{} kernel latencies measured, {} kept from {}", report.measured, report.kept,
-                            file.string()));
+  reporter.note(fmt::format("{} kernel latencies measured{}, {} kept from {}", report.measured,
+                            report.noisy == 0 ? "" : fmt::format(" ({} of them noisy)", report.noisy),
+                            report.kept, file.string()));
   for (const auto& reason : report.reasons)
     if (report.kept + report.measured > report.measured || report.measured == 0) reporter.note(reason);
   hwmodels::save_latency_table(table, workspace.prices());

@@ -60,17 +60,17 @@ void claim_workspace(const Config& config, Workspace& workspace, bool resume, bo
     const bool same = config_identity(before) == config_identity(config);
     const bool has_episodes = workspace.has_journals();
     if (same && (resume || !has_episodes)) return;
-    if (!has_episodes) {
-      // Nothing is lost: trainings and latencies know themselves what they are good for.
-    } else if (resume)
+    if (has_episodes && resume)
       throw base::UserError(
           fmt::format("{}: cannot go on with this unfinished run, its configuration is another "
                       "one:{}\ngive the old values back, or begin anew with --fresh",
                       workspace.folder().string(), differences(before, config)));
-    throw base::UserError(
-        fmt::format("{}: holds an unfinished run{}; go on with it with --resume, or throw it away with "
-                    "--fresh",
-                    workspace.folder().string(), same ? "" : " of another configuration"));
+    if (has_episodes)
+      throw base::UserError(
+          fmt::format("{}: holds an unfinished run{}; go on with it with --resume, or throw it away with "
+                      "--fresh",
+                      workspace.folder().string(), same ? "" : " of another configuration"));
+    // Without episodes nothing is lost: trainings and latencies know themselves what they are good for.
   }
   workspace.forget_run();
   base::replace_file(workspace.config(), dump_config(config));

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <fstream>
@@ -146,6 +147,15 @@ BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
   BOOST_TEST(winner["validation_accuracy"].get<double>() >=
              methods["uniform_best"]["validation_accuracy"].get<double>());
   BOOST_TEST(methods["random"]["evaluations"] == methods["agent"]["evaluations"]);
+  // A row is what its own method came to.
+  for (const json& search : results["searches"]) {
+    const std::string name = search["method"] == "uniform" ? "uniform_best" : search["method"];
+    const bool own = std::ranges::any_of(search["episodes"], [&](const json& episode) {
+      return episode["weight_bits"] == methods[name]["weight_bits"] &&
+             episode["activation_bits"] == methods[name]["activation_bits"];
+    });
+    BOOST_TEST(own, name);
+  }
   for (const json& constraint : results["constraints"]) BOOST_TEST(constraint["met"] == true);
   for (const char* extension : {".h5", ".summary.yaml", ".policy.yaml", ".network.h5"})
     BOOST_TEST(std::filesystem::exists(experiment.folder / (std::string("a") + extension)), extension);
@@ -153,6 +163,16 @@ BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
   const auto shown =
       base::run_process({BITSMITH_EXECUTABLE, "show", experiment.output("a.h5"), "--json"}, "", kTimeout_s);
   BOOST_TEST(essence(json::parse(shown.out)) == essence(results));
+}
+
+BOOST_AUTO_TEST_CASE(a_configuration_may_change_while_no_episode_would_be_lost) {
+  const Experiment experiment;
+  const std::string output = experiment.output("changing.h5");
+  BOOST_TEST(experiment.says({"train", "--output", output}).exit_code == 0);
+  BOOST_TEST(experiment.says({"search", "--output", output, "--set", "seed=4"}).exit_code == 0);
+  const auto refused = experiment.says({"run", "--output", output});
+  BOOST_TEST(refused.exit_code == 2);
+  BOOST_TEST(refused.err.find("unfinished run of another configuration") != std::string::npos, refused.err);
 }
 
 BOOST_AUTO_TEST_CASE(users_own_evaluator_and_device_take_the_place_of_the_built_in_ones) {

@@ -43,6 +43,18 @@ LatencyTable without(const LatencyTable& table, const hwmodels::EntryKey& left_o
 
 BOOST_AUTO_TEST_SUITE(profiler)
 
+BOOST_AUTO_TEST_CASE(entries_with_fewer_samples_than_asked_for_are_measured_again) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  hwmodels::profile(network, {}, quick(), table);
+  auto more = quick();
+  more.samples = 3;
+  const ProfileReport again = hwmodels::profile(network, {}, more, table);
+  BOOST_TEST(again.kept == 0);
+  BOOST_TEST(again.reasons.back().starts_with("samples: "));
+  BOOST_TEST(hwmodels::profile(network, {}, quick(), table).measured == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_profile_prices_every_policy_warm_and_cold) {
   const quant::NetworkInfo network = tiny_network();
   const hwmodels::BitChoices choices;

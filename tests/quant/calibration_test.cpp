@@ -65,6 +65,20 @@ float naive_kl(std::vector<double> counts, double width, int levels) {
 
 BOOST_AUTO_TEST_SUITE(calibration)
 
+BOOST_AUTO_TEST_CASE(a_batch_may_come_in_parts) {
+  const std::vector<float> first = normal_sample(300, 1), second = normal_sample(500, 2);
+  ActivationObserver whole, parts;
+  for (const auto* batch : {&first, &second}) {
+    whole.observe(*batch);
+    for (std::size_t at = 0; at < batch->size(); at += 70)
+      parts.observe_part({batch->data() + at, std::min<std::size_t>(70, batch->size() - at)});
+    BOOST_CHECK_THROW(parts.threshold(8, true, Calibration::ema), base::InternalError);
+    parts.end_batch();
+  }
+  for (Calibration method : kAll)
+    BOOST_TEST(whole.threshold(4, true, method) == parts.threshold(4, true, method));
+}
+
 BOOST_AUTO_TEST_CASE(min_max_is_the_largest_magnitude_of_all_batches) {
   ActivationObserver observer;
   observer.observe(std::vector<float>{1, -3, 2});

@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(random_policies_end_within_random_budgets_and_stay_there) {
       budget.emplace(house.network, house.space, house.models,
                      resolve(specs, house.network, house.space, house.models));
     } catch (const base::UserError&) {
-      continue;  // the next test checks that this is true
+      continue;  // whether this is true: see the tests of what is called infeasible
     }
     ++budgets;
     for (int i = 0; i < 20; ++i) {
@@ -213,8 +213,8 @@ BOOST_AUTO_TEST_CASE(what_is_called_infeasible_is_and_what_is_feasible_is_found)
   int feasible = 0, infeasible = 0;
   for (int trial = 0; trial < 120; ++trial) {
     Models models = toy::size_and_bops();
-    models.push_back(
-        std::make_unique<toy::FunctionModel>("latency_u", random_table(static_cast<std::uint64_t>(trial))));
+    models.push_back(std::make_unique<toy::FunctionModel>(
+        "latency_u", random_table(static_cast<std::uint64_t>(trial)), true, true));
     const House house(2, few_bits(), std::move(models), trial % 2 ? 8 : 0);  // 9 or 729 policies
     const std::vector<ConstraintSpec> specs = {{"size_kib", rng.uniform(0.4, 0.9), true},
                                                {"gbops", rng.uniform(0.1, 0.7), true},
@@ -233,6 +233,39 @@ BOOST_AUTO_TEST_CASE(what_is_called_infeasible_is_and_what_is_feasible_is_found)
   }
   BOOST_TEST(feasible > 20);
   BOOST_TEST(infeasible > 20);
+}
+
+BOOST_AUTO_TEST_CASE(prices_that_are_no_sums_are_searched_and_never_called_proven) {
+  // Two layers, 5 each at 8 bits, 3 at fp32, and 4 for a conversion between unlike neighbours: no change of
+  // one layer helps, a change of both does.
+  SearchOptions options;
+  options.weight_bits = {8};
+  options.activation_bits = {8, 32};
+  const auto price = [](const quant::Policy& policy) {
+    double sum = policy.layers[0].activation != policy.layers[1].activation ? 4 : 0;
+    for (quant::LayerBits bits : policy.layers) sum += bits.activation == 8 ? 5 : 3;
+    return sum;
+  };
+  const House house(1, options, one("latency_u", price), 0);
+  BOOST_TEST(house.space.layers() == 2);
+  BOOST_TEST(house.refusal({{"latency_u", 7, false}}) == "(no error)");
+  BOOST_TEST(contains(house.refusal({{"latency_u", 5, false}}), "no policy was found within the budget"));
+
+  base::Rng rng(6);
+  int found = 0, exists = 0;
+  for (int trial = 0; trial < 100; ++trial) {
+    const House odd(2, few_bits(), one("latency_u", with_conversions(static_cast<std::uint64_t>(trial))), 0);
+    std::vector<double> prices;
+    for (const quant::Policy& policy : every_policy(odd.space))
+      prices.push_back(odd.models.totals(odd.network, policy)[0]);
+    const double limit = rng.uniform(0.9, 1.5) * std::ranges::min(prices);
+    const std::string refusal = odd.refusal({{"latency_u", limit, false}});
+    exists += std::ranges::min(prices) <= limit;
+    found += refusal == "(no error)";
+    BOOST_TEST((refusal == "(no error)" || contains(refusal, "no policy was found")));
+  }
+  BOOST_TEST(found <= exists);
+  BOOST_TEST(found > exists * 3 / 4);
 }
 
 BOOST_AUTO_TEST_CASE(an_infeasible_budget_names_the_tightest_values) {

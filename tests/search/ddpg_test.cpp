@@ -133,6 +133,17 @@ double distance_after_learning(std::uint64_t seed, int episodes) {
 
 BOOST_AUTO_TEST_SUITE(ddpg)
 
+BOOST_AUTO_TEST_CASE(the_last_episode_is_what_was_learned_without_noise) {
+  SearchOptions options;
+  options.episodes = 30;
+  options.warmup_episodes = 5;
+  base::Rng rng(1);
+  Ddpg agent(options, 4, rng);
+  const Observation observation{};
+  BOOST_TEST(agent.act(28, observation, rng) != agent.greedy(observation));
+  BOOST_TEST(agent.act(29, observation, rng) == agent.greedy(observation));
+}
+
 BOOST_AUTO_TEST_CASE(updates_are_those_of_the_float64_reference) {
   base::Rng rng(17);
   SearchOptions options = small();

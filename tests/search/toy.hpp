@@ -46,8 +46,8 @@ inline std::vector<std::unique_ptr<hwmodels::CostModel>> size_and_bops() {
 class FunctionModel : public hwmodels::CostModel {
  public:
   using Function = std::function<double(const quant::Policy&)>;
-  FunctionModel(std::string metric, Function function, bool cheap = true)
-      : metric_{std::move(metric), "u"}, function_(std::move(function)), cheap_(cheap) {}
+  FunctionModel(std::string metric, Function function, bool cheap = true, bool is_sum = false)
+      : metric_{std::move(metric), "u"}, function_(std::move(function)), cheap_(cheap), is_sum_(is_sum) {}
   std::string name() const override { return "function"; }
   std::span<const hwmodels::Metric> metrics() const override { return {&metric_, 1}; }
   hwmodels::Cost price(const quant::NetworkInfo&, const quant::Policy& policy) const override {
@@ -57,6 +57,7 @@ class FunctionModel : public hwmodels::CostModel {
     return cost;
   }
   bool is_cheap() const override { return cheap_; }
+  bool is_sum_over_layers() const override { return is_sum_; }
   std::string fingerprint() const override { return "function"; }
 
   mutable std::atomic<int> asked = 0;
@@ -64,7 +65,7 @@ class FunctionModel : public hwmodels::CostModel {
  private:
   hwmodels::Metric metric_;
   Function function_;
-  bool cheap_;
+  bool cheap_, is_sum_;
 };
 
 /// Accuracy that falls with every bit taken away, by a share that differs from layer to layer: sensitivity *

@@ -161,6 +161,18 @@ BOOST_AUTO_TEST_CASE(calibration_covers_every_layer_and_bits_by_every_method) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_moving_average_goes_one_step_per_batch_of_the_source) {
+  Network network = linear_network(1, 2);
+  Tensor x(4, {1, 1, 1});
+  const float values[] = {0.5f, 1.0f, 3.0f, 0.1f};  // batches of two: largest 1, then 3
+  std::copy_n(values, 4, x.data());
+  TensorSource source(x, {0, 1, 0, 1}, 2, 2);
+  quant::QuantizationOptions options;
+  options.activation_calibration = quant::Calibration::ema;
+  BOOST_TEST(calibrate(network, source, options).scale(0, 8) == (1.0f + 0.01f * 2.0f) / 127,
+             boost::test_tools::tolerance(1e-6f));
+}
+
 BOOST_AUTO_TEST_CASE(min_max_calibration_gives_the_largest_value_the_highest_level) {
   Network network = linear_network(2, 2);
   Tensor x(3, {2, 1, 1});

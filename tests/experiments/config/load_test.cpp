@@ -30,7 +30,7 @@ data: {format: idx, train_files: [a, b], test_files: ['c', "d"], mean: [0.5, 1e-
 train: {optimizer: adam, schedule: step, step_epochs: [1, 2.5], epochs: 4, learning_rate: 1e-3}
 quantization: {weight_granularity: tensor, activation_calibration: kl, first_layer_bits: 0}
 evaluator:   # everything commented out
-search: {weight_bits: [4, 8, 32], reward: accuracy, ddpg: {hidden: [30, 20], tau: 0.5}}
+search: {weight_bits: [4, 6, 8], reward: accuracy, ddpg: {hidden: [30, 20], tau: 0.5}}
 )",
                                      "c.yaml");
   BOOST_TEST(config.seed == 7);
@@ -46,7 +46,7 @@ search: {weight_bits: [4, 8, 32], reward: accuracy, ddpg: {hidden: [30, 20], tau
   BOOST_TEST((config.quantization.weight_granularity == quant::Granularity::tensor));
   BOOST_TEST((config.quantization.activation_calibration == quant::Calibration::kl));
   BOOST_TEST(config.quantization.first_layer_bits == 0);
-  BOOST_TEST(config.search.weight_bits == (std::vector<int>{4, 8, 32}), boost::test_tools::per_element());
+  BOOST_TEST(config.search.weight_bits == (std::vector<int>{4, 6, 8}), boost::test_tools::per_element());
   BOOST_TEST((config.search.reward == search::RewardKind::accuracy));
   BOOST_TEST(config.search.ddpg.hidden[1] == 20);
 }
@@ -105,10 +105,10 @@ BOOST_AUTO_TEST_CASE(values_out_of_range_are_refused) {
              "c.yaml:3:34: quantization.first_layer_bits: got '9', allowed: 0, 2, 3, 4, 5, 6, 7, 8, 32");
   BOOST_TEST(
       problem_of("search: {weight_bits: [2, 9]}\n") ==
-      "c.yaml:3:27: search.weight_bits[1]: got '9', allowed: a list of at least 1 (2, 3, 4, 5, 6, 7, 8, 32)");
+      "c.yaml:3:27: search.weight_bits[1]: got '9', allowed: a list of at least 1 (2, 3, 4, 5, 6, 7, 8)");
   BOOST_TEST(problem_of("search: {weight_bits: []}\n") ==
              "c.yaml:3:23: search.weight_bits: got 0 values, allowed: a list of at least 1 (2, 3, 4, 5, 6, "
-             "7, 8, 32)");
+             "7, 8)");
   BOOST_TEST(problem_of("search: {ddpg: {hidden: [3]}}\n") ==
              "c.yaml:3:25: search.ddpg.hidden: got 1 value, allowed: a list of 2 (integers, 1 to 4096)");
 }
