@@ -6,6 +6,7 @@
 #include <string>
 
 #include "quant/base/error.hpp"
+#include "quant/kernels/bit_serial_layer.hpp"
 #include "quant/kernels/onednn_layer.hpp"
 #include "quant/kernels/packed_layer.hpp"
 #include "quant/kernels/weight_only_layer.hpp"
@@ -24,7 +25,23 @@ constexpr std::string_view kBytes = "u8/s8 * s8 -> s32";
 constexpr std::string_view kNibbles = "u8/s8 * s4 -> s32";
 constexpr std::string_view kWeightBytes = "f32 * s8 -> f32";
 constexpr std::string_view kWeightNibbles = "f32 * s4 -> f32";
+constexpr std::string_view kBits = "bits: and, xor, popcount -> s32";
 constexpr bool yes = true, no = false;
+
+template <Isa kIsa, int kWeightBits, int kActivationBits>
+constexpr KernelRow bit_serial(std::string_view name) {
+  return {name,
+          kBits,
+          kIsa,
+          {1, kWeightBits},
+          {1, kActivationBits},
+          yes,
+          no,
+          yes,
+          yes,
+          bit_serial_refuses,
+          make_bit_serial<kIsa, kWeightBits, kActivationBits>};
+}
 
 // clang-format off
 const std::array kRows{
@@ -46,6 +63,39 @@ const std::array kRows{
             yes, no, yes, yes, packed_refuses, make_packed<Isa::avx2, 4>},
   KernelRow{"packed_int4_scalar", kNibbles, Isa::scalar, kUpTo4, kActivations,
             yes, no, yes, yes, packed_refuses, make_packed<Isa::scalar, 4>},
+  bit_serial<Isa::avx512, 1, 1>("bit_serial_w1a1_avx512"),
+  bit_serial<Isa::avx2, 1, 1>("bit_serial_w1a1_avx2"),
+  bit_serial<Isa::scalar, 1, 1>("bit_serial_w1a1_scalar"),
+  bit_serial<Isa::avx512, 2, 1>("bit_serial_w2a1_avx512"),
+  bit_serial<Isa::avx2, 2, 1>("bit_serial_w2a1_avx2"),
+  bit_serial<Isa::scalar, 2, 1>("bit_serial_w2a1_scalar"),
+  bit_serial<Isa::avx512, 1, 2>("bit_serial_w1a2_avx512"),
+  bit_serial<Isa::avx2, 1, 2>("bit_serial_w1a2_avx2"),
+  bit_serial<Isa::scalar, 1, 2>("bit_serial_w1a2_scalar"),
+  bit_serial<Isa::avx512, 2, 2>("bit_serial_w2a2_avx512"),
+  bit_serial<Isa::avx2, 2, 2>("bit_serial_w2a2_avx2"),
+  bit_serial<Isa::scalar, 2, 2>("bit_serial_w2a2_scalar"),
+  bit_serial<Isa::avx512, 3, 1>("bit_serial_w3a1_avx512"),
+  bit_serial<Isa::avx2, 3, 1>("bit_serial_w3a1_avx2"),
+  bit_serial<Isa::scalar, 3, 1>("bit_serial_w3a1_scalar"),
+  bit_serial<Isa::avx512, 1, 3>("bit_serial_w1a3_avx512"),
+  bit_serial<Isa::avx2, 1, 3>("bit_serial_w1a3_avx2"),
+  bit_serial<Isa::scalar, 1, 3>("bit_serial_w1a3_scalar"),
+  bit_serial<Isa::avx512, 2, 3>("bit_serial_w2a3_avx512"),
+  bit_serial<Isa::avx2, 2, 3>("bit_serial_w2a3_avx2"),
+  bit_serial<Isa::scalar, 2, 3>("bit_serial_w2a3_scalar"),
+  bit_serial<Isa::avx512, 4, 1>("bit_serial_w4a1_avx512"),
+  bit_serial<Isa::avx2, 4, 1>("bit_serial_w4a1_avx2"),
+  bit_serial<Isa::scalar, 4, 1>("bit_serial_w4a1_scalar"),
+  bit_serial<Isa::avx512, 1, 4>("bit_serial_w1a4_avx512"),
+  bit_serial<Isa::avx2, 1, 4>("bit_serial_w1a4_avx2"),
+  bit_serial<Isa::scalar, 1, 4>("bit_serial_w1a4_scalar"),
+  bit_serial<Isa::avx512, 2, 4>("bit_serial_w2a4_avx512"),
+  bit_serial<Isa::avx2, 2, 4>("bit_serial_w2a4_avx2"),
+  bit_serial<Isa::scalar, 2, 4>("bit_serial_w2a4_scalar"),
+  bit_serial<Isa::avx512, 3, 2>("bit_serial_w3a2_avx512"),
+  bit_serial<Isa::avx2, 3, 2>("bit_serial_w3a2_avx2"),
+  bit_serial<Isa::scalar, 3, 2>("bit_serial_w3a2_scalar"),
   KernelRow{"weight_only_int8_avx512", kWeightBytes, Isa::avx512, kUpTo8, kFp32,
             yes, yes, yes, no, nullptr, make_weight_only<Isa::avx512, 8>},
   KernelRow{"weight_only_int8_avx2", kWeightBytes, Isa::avx2, kUpTo8, kFp32,
@@ -60,6 +110,25 @@ const std::array kRows{
             yes, no, yes, no, nullptr, make_weight_only<Isa::scalar, 4>},
 };
 // clang-format on
+
+// 1 bit is -1 and +1, more are narrow ranges with 0.
+bool fits(std::int8_t weight, int bits) {
+  if (bits == 1) return weight == -1 || weight == 1;
+  const IntegerRange range = integer_range(bits, true);
+  return weight >= range.low && weight <= range.high;
+}
+
+std::int8_t random_weight(int bits, base::Rng& rng) {
+  if (bits == 1) return rng.below(2) == 0 ? -1 : 1;
+  const IntegerRange range = integer_range(bits, true);
+  return static_cast<std::int8_t>(range.low +
+                                  static_cast<int>(rng.below(static_cast<std::uint64_t>(range.levels()))));
+}
+
+// Of weights or activations.
+double root_mean_square(int bits, bool is_signed) {
+  return bits == 1 && is_signed ? 1 : 0.6 * integer_range(bits, is_signed).high;
+}
 
 }  // namespace
 
@@ -93,9 +162,8 @@ std::unique_ptr<PreparedKernel> KernelRow::prepare(const LayerInfo& layer, Layer
   base::require((floats ? numbers.float_weights.size() : numbers.weights.size()) == weights,
                 "a layer's weights have another number of elements than the layer");
   if (!floats) {
-    const IntegerRange range = integer_range(bits.weight, true);
     base::require(std::all_of(numbers.weights.begin(), numbers.weights.end(),
-                              [&](std::int8_t w) { return w >= range.low && w <= range.high; }),
+                              [&](std::int8_t w) { return fits(w, bits.weight); }),
                   "a weight is outside of its bits' range");
   }
   return make(layer, bits, from, to, batch, numbers);
@@ -125,14 +193,10 @@ LayerNumbers random_numbers(const LayerInfo& layer, LayerBits bits, Storage to, 
     for (std::size_t i = 0; i < count; ++i)
       numbers.float_weights.push_back(static_cast<float>(rng.uniform(-1, 1)));
   } else {
-    const IntegerRange range = integer_range(bits.weight, true);
-    for (std::size_t i = 0; i < count; ++i)
-      numbers.weights.push_back(static_cast<std::int8_t>(
-          range.low + static_cast<int>(rng.below(static_cast<std::uint64_t>(range.levels())))));
-    weight_size = 0.6 * range.high;
+    for (std::size_t i = 0; i < count; ++i) numbers.weights.push_back(random_weight(bits.weight, rng));
+    weight_size = root_mean_square(bits.weight, true);
   }
-  if (bits.activation != kFloatBits)
-    input_size = 0.6 * integer_range(bits.activation, layer.input_signed).high;
+  if (bits.activation != kFloatBits) input_size = root_mean_square(bits.activation, layer.input_signed);
   const double spread = std::sqrt(terms) * weight_size * input_size;  // of an accumulator
   const double wanted = to == Storage::f32 ? 1 : 64;
   for (int c = 0; c < layer.output.channels; ++c) {

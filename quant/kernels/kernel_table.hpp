@@ -27,7 +27,7 @@ namespace bitsmith::quant {
 /// y = bias[c]. `multiplier`, `bias`, `low` and `high` are in output units: real for f32, steps of the output
 /// scale for u8 and s8.
 struct LayerNumbers {
-  std::vector<std::int8_t> weights;  ///< weights at 2..8 bits: O,I/groups,H,W (linear: O,I)
+  std::vector<std::int8_t> weights;  ///< weights at 1 (-1, +1) or 2..8 bits: O,I/groups,H,W (linear: O,I)
   std::vector<float> float_weights;  ///< weights at kFloatBits, same order
   std::vector<float> multiplier;     ///< [output channels]
   std::vector<float> bias;           ///< [output channels]

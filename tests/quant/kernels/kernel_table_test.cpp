@@ -51,6 +51,17 @@ const std::vector<Case> kConvolutions = {
     {"many pixels, more than a panel", {64, 24, 24}, 20, Window::square(3, 1, 1), 1, 1},
 };
 
+// Where bit planes have edges of their own: words shared by taps, channels that fill words or do not.
+const std::vector<Case> kBitConvolutions = {
+    {"3x3, whole words", {32, 6, 5}, 40, Window::square(3, 1, 1), 1, 3},
+    {"3x3, words across taps", {24, 5, 5}, 33, Window::square(3, 1, 1), 1, 3},
+    {"3x3, odd channels beyond a vector", {67, 4, 4}, 31, Window::square(3, 1, 1), 1, 1},
+    {"3x3 dilated, whole words", {32, 7, 7}, 16, Window::square(3, 2, 2, 2), 1, 1},
+    {"more than 31 words a pass", {320, 3, 3}, 17, Window::square(3, 1, 1), 1, 1},
+    {"groups of whole words", {64, 5, 5}, 64, Window::square(3, 1, 1), 2, 2},
+    {"pointwise, one pixel", {100, 1, 1}, 65, Window{}, 1, 3},
+};
+
 const std::vector<std::pair<int, int>> kProducts = {{1, 1},   {3, 10},    {64, 10},
                                                     {65, 33}, {130, 100}, {512, 64}};
 
@@ -158,7 +169,7 @@ void try_rows(const LayerInfo& layer, LayerBits bits, int batch, std::uint64_t s
     LayerNumbers numbers = random_numbers(layer, bits, to, rng);
     if (fill == Fill::extreme)
       std::fill(numbers.weights.begin(), numbers.weights.end(),
-                static_cast<std::int8_t>(integer_range(bits.weight, true).high));
+                static_cast<std::int8_t>(bits.weight == 1 ? 1 : integer_range(bits.weight, true).high));
     if (to == Storage::u8) numbers.high = 15;  // a 4-bit reader
     if (to == Storage::f32 && seed % 2 == 0) numbers.low = 0;
     if (to == Storage::f32 && seed % 4 == 0) numbers.high = 0.75f;
@@ -169,7 +180,14 @@ void try_rows(const LayerInfo& layer, LayerBits bits, int batch, std::uint64_t s
 }
 
 const std::vector<LayerBits> kBits = {{8, 8}, {4, 8},          {2, 3},          {7, 5},
-                                      {3, 2}, {8, kFloatBits}, {4, kFloatBits}, {kFloatBits, kFloatBits}};
+                                      {3, 2}, {8, kFloatBits}, {4, kFloatBits}, {kFloatBits, kFloatBits},
+                                      {1, 8}, {2, 8}};
+
+// Those that have a bit-serial row of their own.
+const std::vector<LayerBits> kFewBits = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {3, 1}, {1, 3},
+                                         {2, 3}, {4, 1}, {1, 4}, {2, 4}, {3, 2}};
+
+bool legal(LayerBits bits, bool is_signed) { return !is_signed || bits.activation > 1; }
 
 }  // namespace
 
@@ -195,11 +213,32 @@ BOOST_AUTO_TEST_CASE(every_row_equals_the_reference_on_every_matrix_product) {
 BOOST_AUTO_TEST_CASE(accumulators_at_their_extremes_do_not_overflow_or_saturate) {
   std::uint64_t seed = 500;
   for (bool is_signed : {false, true})
-    for (LayerBits bits : {LayerBits{8, 8}, LayerBits{4, 8}}) {
+    for (LayerBits bits :
+         {LayerBits{8, 8}, LayerBits{4, 8}, LayerBits{2, 8}, LayerBits{3, 2}, LayerBits{2, 4}}) {
       try_rows(product_of(65536, 17, is_signed), bits, 1, ++seed, Fill::extreme);
       try_rows(layer_of({"wide", {512, 3, 3}, 20, Window::square(3, 1, 1), 1, 1}, is_signed), bits, 1, ++seed,
                Fill::extreme);
     }
+}
+
+BOOST_AUTO_TEST_CASE(every_row_of_few_bits_equals_the_reference_on_every_convolution) {
+  std::uint64_t seed = 2000;
+  for (const std::vector<Case>* cases : {&kConvolutions, &kBitConvolutions})
+    for (const Case& c : *cases)
+      for (bool is_signed : {false, true})
+        for (LayerBits bits : kFewBits) {
+          if (!legal(bits, is_signed)) continue;
+          BOOST_TEST_CONTEXT(c.name) try_rows(layer_of(c, is_signed), bits, c.batch, ++seed);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(every_row_of_few_bits_equals_the_reference_on_every_matrix_product) {
+  std::uint64_t seed = 3000;
+  for (const auto& [inputs, outputs] : kProducts)
+    for (bool is_signed : {false, true})
+      for (LayerBits bits : kFewBits)
+        for (int batch : {1, 3, 17})
+          if (legal(bits, is_signed)) try_rows(product_of(inputs, outputs, is_signed), bits, batch, ++seed);
 }
 
 BOOST_AUTO_TEST_CASE(one_bit_activations_are_served) {
@@ -287,6 +326,16 @@ BOOST_AUTO_TEST_CASE(a_row_refuses_what_it_cannot_do) {
   LayerNumbers fewer = numbers;
   fewer.bias.pop_back();
   BOOST_CHECK_THROW(row.prepare(layer, {4, 8}, Storage::u8, Storage::f32, 1, fewer), base::InternalError);
+
+  const KernelRow& bits = *find_kernel_row("bit_serial_w1a1_scalar");
+  LayerNumbers binary = random_numbers(layer, {1, 1}, Storage::f32, rng);
+  BOOST_TEST(std::all_of(binary.weights.begin(), binary.weights.end(),
+                         [](std::int8_t w) { return w == -1 || w == 1; }));
+  bits.prepare(layer, {1, 1}, Storage::u8, Storage::f32, 1, binary);
+  binary.weights[3] = 0;
+  BOOST_CHECK_THROW(bits.prepare(layer, {1, 1}, Storage::u8, Storage::f32, 1, binary), base::InternalError);
+  BOOST_TEST(!bits.capable(product_of(8, 4, true), {1, 1}, Storage::s8, Storage::f32));
+  BOOST_TEST(!bits.capable(layer_of(kConvolutions[13], false), {1, 1}, Storage::u8, Storage::f32));
 }
 
 BOOST_AUTO_TEST_CASE(no_integer_row_takes_a_product_whose_sum_could_overflow) {

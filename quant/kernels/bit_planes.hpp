@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "quant/kernels/bit_serial_kernels.hpp"
+#include "quant/kernels/image_rows.hpp"
+
+namespace bitsmith::quant {
+
+/// The activations of one group of a layer as bit planes: whole images with their padding, a pixel's channels
+/// in whole bytes, so that the window of an output pixel is a few runs of bytes wherever it lies, and rows
+/// need not be gathered. Taps of a kernel row are one run where they are neighbours.
+class BitPlanes {
+ public:
+  BitPlanes(const RowGeometry& geometry, int planes);
+
+  int words() const { return words_; }                                     ///< of 32 bits, in a run
+  const std::vector<std::int64_t>& segments() const { return segments_; }  ///< starts of runs, bytes
+  std::int64_t plane_bytes() const { return plane_bytes_; }
+  bool runs_are_full() const { return full_; }  ///< no bit of a run's words is another's
+
+  /// Where an input of the window lies: its bit in the words of all runs.
+  std::int64_t bit_of(int kernel_row, int kernel_column, int channel) const;
+
+  /// Fills the planes from bytes N,H,W,C.
+  void pack(const BitSerialKernels& kernels, int group, const void* in);
+
+  /// The starts of output pixels first .. first + count - 1 in plane 0.
+  void find_rows(std::int64_t first, std::int64_t count, const std::uint8_t** rows) const;
+
+ private:
+  RowGeometry geometry_;
+  int planes_, words_ = 0;
+  bool full_ = false, joined_ = false;
+  std::int64_t pixel_bytes_ = 0, line_bytes_ = 0, image_bytes_ = 0, plane_bytes_ = 0;
+  std::vector<std::int64_t> segments_;
+  std::vector<std::int64_t> starts_;  ///< of the output pixels of an image
+  std::vector<std::uint8_t> bits_;
+};
+
+}  // namespace bitsmith::quant
