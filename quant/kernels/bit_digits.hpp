@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "quant/base/aligned_vector.hpp"
 #include "quant/kernels/bit_planes.hpp"
 
 namespace bitsmith::quant {
@@ -33,7 +34,7 @@ class BitDigits {
  private:
   int outputs_, forms_, digits_;
   std::int64_t words_;  ///< of a row
-  std::vector<std::uint32_t> words_of_all_;
+  base::AlignedVector<std::uint32_t> words_of_all_;
   std::vector<std::int32_t> excess_;
 };
 

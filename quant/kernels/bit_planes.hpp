@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "quant/base/aligned_vector.hpp"
 #include "quant/kernels/bit_serial_kernels.hpp"
 #include "quant/kernels/image_rows.hpp"
 
@@ -36,7 +37,7 @@ class BitPlanes {
   std::int64_t pixel_bytes_ = 0, line_bytes_ = 0, image_bytes_ = 0, plane_bytes_ = 0;
   std::vector<std::int64_t> segments_;
   std::vector<std::int64_t> starts_;  ///< of the output pixels of an image
-  std::vector<std::uint8_t> bits_;
+  base::AlignedVector<std::uint8_t> bits_;
 };
 
 }  // namespace bitsmith::quant

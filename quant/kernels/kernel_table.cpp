@@ -18,11 +18,12 @@ namespace {
 using base::Isa;
 
 constexpr BitRange kFp32{kFloatBits, kFloatBits};
-constexpr BitRange kUpTo8{2, 8}, kUpTo4{2, 4};  // weights
+constexpr BitRange kUpTo8{2, 8}, kUpTo4{2, 4}, kUpTo2{1, 2};  // weights
 constexpr BitRange kActivations{1, 8};
 constexpr std::string_view kFloats = "f32 * f32 -> f32";
 constexpr std::string_view kBytes = "u8/s8 * s8 -> s32";
 constexpr std::string_view kNibbles = "u8/s8 * s4 -> s32";
+constexpr std::string_view kPairs = "u8/s8 * s2 -> s32";
 constexpr std::string_view kWeightBytes = "f32 * s8 -> f32";
 constexpr std::string_view kWeightNibbles = "f32 * s4 -> f32";
 constexpr std::string_view kBits = "bits: and, xor, popcount -> s32";
@@ -63,6 +64,12 @@ const std::array kRows{
             yes, no, yes, yes, packed_refuses, make_packed<Isa::avx2, 4>},
   KernelRow{"packed_int4_scalar", kNibbles, Isa::scalar, kUpTo4, kActivations,
             yes, no, yes, yes, packed_refuses, make_packed<Isa::scalar, 4>},
+  KernelRow{"packed_int2_avx512", kPairs, Isa::avx512, kUpTo2, kActivations,
+            yes, no, yes, yes, packed_refuses, make_packed<Isa::avx512, 2>},
+  KernelRow{"packed_int2_avx2", kPairs, Isa::avx2, kUpTo2, kActivations,
+            yes, no, yes, yes, packed_refuses, make_packed<Isa::avx2, 2>},
+  KernelRow{"packed_int2_scalar", kPairs, Isa::scalar, kUpTo2, kActivations,
+            yes, no, yes, yes, packed_refuses, make_packed<Isa::scalar, 2>},
   bit_serial<Isa::avx512, 1, 1>("bit_serial_w1a1_avx512"),
   bit_serial<Isa::avx2, 1, 1>("bit_serial_w1a1_avx2"),
   bit_serial<Isa::scalar, 1, 1>("bit_serial_w1a1_scalar"),

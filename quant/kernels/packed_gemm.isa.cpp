@@ -1,4 +1,4 @@
-// Rows of 8-bit activations times tiles of 8- or 4-bit weights. AVX-512 VNNI: bytes, 64 products an
+// Rows of 8-bit activations times tiles of 8-, 4- or 2-bit weights. AVX-512 VNNI: bytes, 64 products an
 // instruction; signed activations are stored + 128 and corrected afterwards. AVX2 and scalar: 16-bit pairs,
 // whose products cannot saturate as pairs of bytes can.
 
@@ -81,14 +81,36 @@ void decode_int4(const std::uint8_t* block, std::int64_t depth, int width, void*
     }
 }
 
+void decode_int2(const std::uint8_t* block, std::int64_t depth, int width, void* tile) {
+  std::uint8_t* out = static_cast<std::uint8_t*>(tile);
+  const __m512i low_bits = _mm512_set1_epi8(3), two = _mm512_set1_epi8(2);
+  for (std::int64_t k = 0; k < depth; k += 16, out += 16 * width)
+    for (int c = 0; c < width; c += 16, block += 64) {
+      __m512i four = _mm512_loadu_si512(block);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j, four = _mm512_srli_epi16(four, 2))
+        _mm512_storeu_si512(out + 4 * (j * width + c),
+                            _mm512_sub_epi8(_mm512_and_si512(four, low_bits), two));
+    }
+}
+
 inline __m512i broadcast4(const std::uint8_t* at) {
   std::int32_t four;
   __builtin_memcpy(&four, at, 4);
   return _mm512_set1_epi32(four);
 }
 
+// acc += u8 * s8. As an instruction, as gcc 12 copies accumulators each time round its loops where it has the
+// intrinsic, and then lacks registers.
+inline void add_products(__m512i& acc, __m512i unsigned_bytes, __m512i signed_bytes) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(unsigned_bytes), "v"(signed_bytes));
+}
+
 // In the masked form, as gcc 12 warns of its own header's unmasked one (gcc bug 105593).
-inline __m512i shifted_right_4(__m512i v) { return _mm512_maskz_srai_epi32(0xFFFF, v, 4); }
+template <int kBy>
+inline __m512i shifted_right(__m512i v) {
+  return _mm512_maskz_srai_epi32(0xFFFF, v, kBy);
+}
 
 template <int kRows, int kVectors>
 void multiply_tile(const std::uint8_t* rows, std::int64_t row_bytes, const std::uint8_t* tile,
@@ -145,7 +167,49 @@ void multiply_block(const std::uint8_t* rows, std::int64_t row_bytes, const std:
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v)
       _mm512_storeu_si512(sums + (r * kVectors + v) * 16,
-                          shifted_right_4(_mm512_add_epi32(even[r][v], odd[r][v])));
+                          shifted_right<4>(_mm512_add_epi32(even[r][v], odd[r][v])));
+}
+
+// Weights, stored with 2 added, are the unsigned side of the dot product, so that they need no shift: pair j
+// of bits, where it lies, counts 4^j-fold until the end. Activations, less 128, are the signed side.
+template <int kVectors>
+void multiply_pairs(const std::uint8_t* row, const std::uint8_t* block, std::int64_t depth,
+                    std::int32_t* sums) {
+  const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80)), two = _mm512_set1_epi8(2);
+  __m512i parts = _mm512_setzero_si512();  // of twice the activations' sum
+  for (std::int64_t k = 0; k < depth; k += 64) {
+    const __mmask64 inside = depth - k >= 64 ? ~__mmask64{0} : (__mmask64{1} << (depth - k)) - 1;
+    const __m512i x = _mm512_maskz_loadu_epi8(inside, row + k);
+    parts = _mm512_dpbusd_epi32(parts, two, _mm512_maskz_mov_epi8(inside, _mm512_xor_si512(x, flip)));
+  }
+  std::int32_t part[16], total = 0;
+  _mm512_storeu_si512(part, parts);
+  for (int i = 0; i < 16; ++i) total += part[i];
+  const __m512i doubled = _mm512_set1_epi32(total);
+  __m512i mask[4], acc[4][kVectors];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    mask[j] = _mm512_set1_epi8(static_cast<char>(3 << (2 * j)));
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) acc[j][v] = _mm512_setzero_si512();
+  }
+  for (std::int64_t k = 0; k < depth; k += 16, block += 64 * kVectors) {
+    __m512i four[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) four[v] = _mm512_loadu_si512(block + 64 * v);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const __m512i x = _mm512_xor_si512(broadcast4(row + k + 4 * j), flip);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) add_products(acc[j][v], _mm512_and_si512(four[v], mask[j]), x);
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const __m512i low = _mm512_add_epi32(acc[0][v], shifted_right<2>(acc[1][v]));
+    const __m512i high = _mm512_add_epi32(shifted_right<4>(acc[2][v]), shifted_right<6>(acc[3][v]));
+    _mm512_storeu_si512(sums + 16 * v, _mm512_sub_epi32(_mm512_add_epi32(low, high), doubled));
+  }
 }
 
 template <int kVectors>
@@ -203,8 +267,26 @@ void multiply_int4(const void* rows, std::int64_t row_bytes, int count, const st
   }
 }
 
+void multiply_int2(const void* rows, std::int64_t row_bytes, int count, const std::uint8_t* block,
+                   std::int64_t depth, int width, std::int32_t* sums) {
+  const std::uint8_t* x = static_cast<const std::uint8_t*>(rows);
+  for (; count >= 1; --count, x += row_bytes, sums += width) switch (width / 16) {
+      case 1:
+        multiply_pairs<1>(x, block, depth, sums);
+        break;
+      case 2:
+        multiply_pairs<2>(x, block, depth, sums);
+        break;
+      case 3:
+        multiply_pairs<3>(x, block, depth, sums);
+        break;
+      default:
+        multiply_pairs<4>(x, block, depth, sums);
+    }
+}
+
 constexpr auto kDecodeInt8 = static_cast<void (*)(const std::uint8_t*, std::int64_t, int, void*)>(nullptr);
-constexpr auto kMultiplyInt4 = multiply_int4;
+constexpr auto kMultiplyInt4 = multiply_int4, kMultiplyInt2 = multiply_int2;
 
 #else
 
@@ -244,6 +326,16 @@ void decode_int4(const std::uint8_t* block, std::int64_t depth, int width, void*
           const int bits = block[4 * c + j] >> (4 * half) & 0x0F;
           out[2 * ((2 * half + j / 2) * width + c) + j % 2] = static_cast<std::int16_t>((bits ^ 8) - 8);
         }
+}
+
+void decode_int2(const std::uint8_t* block, std::int64_t depth, int width, void* tile) {
+  std::int16_t* out = static_cast<std::int16_t*>(tile);
+  for (std::int64_t k = 0; k < depth; k += 16, block += 4 * width, out += 16 * width)
+    for (int c = 0; c < width; ++c)
+      for (int quarter = 0; quarter < 4; ++quarter)
+        for (int j = 0; j < 4; ++j)
+          out[2 * ((2 * quarter + j / 2) * width + c) + j % 2] =
+              static_cast<std::int16_t>((block[4 * c + j] >> (2 * quarter) & 3) - 2);
 }
 
 #if defined(BITSMITH_ISA_avx2)
@@ -305,14 +397,15 @@ void multiply(const void* rows, std::int64_t row_bytes, int count, const void* t
 constexpr auto kDecodeInt8 = decode_int8;
 constexpr auto kMultiplyInt4 = static_cast<void (*)(const void*, std::int64_t, int, const std::uint8_t*,
                                                     std::int64_t, int, std::int32_t*)>(nullptr);
+constexpr auto kMultiplyInt2 = kMultiplyInt4;
 
 #endif
 
 }  // namespace
 
 extern const PackedGemmKernels packed_gemm_kernels;
-const PackedGemmKernels packed_gemm_kernels = {kElementBytes, kZero,       kMaxRows,    load_unsigned,
-                                               load_signed,   kDecodeInt8, decode_int4, multiply,
-                                               kMultiplyInt4, finish_f32,  finish_u8,   finish_s8};
+const PackedGemmKernels packed_gemm_kernels = {
+    kElementBytes, kZero,    kMaxRows,      load_unsigned, load_signed, kDecodeInt8, decode_int4,
+    decode_int2,   multiply, kMultiplyInt4, kMultiplyInt2, finish_f32,  finish_u8,   finish_s8};
 
 }  // namespace bitsmith::quant::BITSMITH_ISA

@@ -5,7 +5,8 @@
 namespace bitsmith::quant {
 
 /// The inner loops of packed_layer.cpp: rows of activations times a tile of weights, exactly, in int32.
-/// Blocks are those of PackedMatrix with interleave 4; depth is a multiple of 8, width of 16, at most 64.
+/// Blocks are those of PackedMatrix with interleave 4; depth is a multiple of 8 (2 bits:
+/// of 16), width of 16, at most 64.
 struct PackedGemmKernels {
   int element_bytes;  ///< of a row's element and a tile's weight: 1 (u8 times s8) or 2 (s16 times s16)
   int zero;           ///< what a row holds for a signed activation of 0: 128 where rows are unsigned, else 0
@@ -18,11 +19,15 @@ struct PackedGemmKernels {
   /// own tile.
   void (*decode_int8)(const std::uint8_t* block, std::int64_t depth, int width, void* tile);
   void (*decode_int4)(const std::uint8_t* block, std::int64_t depth, int width, void* tile);
+  void (*decode_int2)(const std::uint8_t* block, std::int64_t depth, int width, void* tile);
   /// sums[row][width] = rows * tile
   void (*multiply)(const void* rows, std::int64_t row_bytes, int row_count, const void* tile,
                    std::int64_t depth, int width, std::int32_t* sums);
   /// The same from a 4-bit block without a tile, for few rows; null where it is not worth it.
   void (*multiply_int4)(const void* rows, std::int64_t row_bytes, int row_count, const std::uint8_t* block,
+                        std::int64_t depth, int width, std::int32_t* sums);
+  /// Likewise from a 2-bit block, but 128 less for each element of the rows.
+  void (*multiply_int2)(const void* rows, std::int64_t row_bytes, int row_count, const std::uint8_t* block,
                         std::int64_t depth, int width, std::int32_t* sums);
   /// out[c] = clamp((sums[c] + correction[c] + offset[c]) * multiplier[c], low, high), the first sum in
   /// int32; rounded half to even for integers, where low and high lie in the type's range.

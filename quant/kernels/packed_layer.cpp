@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "quant/base/aligned_vector.hpp"
 #include "quant/base/cpu.hpp"
 #include "quant/kernels/dispatch.hpp"
 #include "quant/kernels/epilogue.hpp"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::int64_t kPanelBytes = 256
                                      << 10;  // rows that share a decoded tile: a quarter of a usual L2 cache
+constexpr std::int32_t kLessInInt2 = 128;    // per activation, in multiply_int2
 constexpr std::int64_t kFewRows = 8;         // below, decoding on the way is cheaper than through a tile
 
 class PackedLayer final : public PreparedKernel {
@@ -27,7 +29,12 @@ class PackedLayer final : public PreparedKernel {
         geometry_(layer, batch),
         from_(from),
         to_(to),
-        weight_bits_(weight_bits),
+        decode_(weight_bits == 8   ? kernels.decode_int8
+                : weight_bits == 4 ? kernels.decode_int4
+                                   : kernels.decode_int2),
+        multiply_few_(weight_bits == 8   ? nullptr
+                      : weight_bits == 4 ? kernels.multiply_int4
+                                         : kernels.multiply_int2),
         low_(numbers.low),
         high_(numbers.high),
         epilogue_(make_epilogue(numbers)) {
@@ -45,6 +52,7 @@ class PackedLayer final : public PreparedKernel {
         std::int32_t sum = 0;
         for (std::int64_t k = 0; k < geometry_.depth(); ++k) sum += row[k];
         correction_.push_back(-zero * sum);
+        few_correction_.push_back((weight_bits == 2 ? kLessInInt2 - zero : -zero) * sum);
       }
     }
     const std::int64_t depth = groups_[0].padded_depth();
@@ -54,8 +62,7 @@ class PackedLayer final : public PreparedKernel {
     const std::int64_t panel = std::max<std::int64_t>(kernels.max_rows, kPanelBytes / row_bytes_);
     panel_ = std::min(geometry_.pixels(), panel / kernels.max_rows * kernels.max_rows);
     if (!direct_) rows_.assign(static_cast<std::size_t>(panel_ * row_bytes_), 0);
-    if (weight_bits == 4 || kernels.decode_int8 != nullptr)
-      tile_.resize(static_cast<std::size_t>(PackedMatrix::kBlock * row_bytes_));
+    if (decode_ != nullptr) tile_.resize(static_cast<std::size_t>(PackedMatrix::kBlock * row_bytes_));
     sums_.resize(static_cast<std::size_t>(PackedMatrix::kBlock * kernels.max_rows));
   }
 
@@ -89,29 +96,27 @@ class PackedLayer final : public PreparedKernel {
     const PackedMatrix& matrix = groups_[static_cast<std::size_t>(group)];
     const std::int64_t depth = matrix.padded_depth();
     const int width = matrix.width(block), used = matrix.used(block);
-    const bool few = weight_bits_ == 4 && count < kFewRows && kernels_.multiply_int4 != nullptr;
+    const bool few = count < kFewRows && multiply_few_ != nullptr;
     const void* tile = matrix.block(block);
-    if (!few && weight_bits_ == 4) {
-      kernels_.decode_int4(matrix.block(block), depth, width, tile_.data());
-      tile = tile_.data();
-    } else if (!few && kernels_.decode_int8 != nullptr) {
-      kernels_.decode_int8(matrix.block(block), depth, width, tile_.data());
+    if (!few && decode_ != nullptr) {
+      decode_(matrix.block(block), depth, width, tile_.data());
       tile = tile_.data();
     }
     const std::int64_t channel = std::int64_t{group} * geometry_.outputs() + block * PackedMatrix::kBlock;
     const auto finish = to_ == Storage::f32  ? kernels_.finish_f32
                         : to_ == Storage::u8 ? kernels_.finish_u8
                                              : kernels_.finish_s8;
+    const std::int32_t* correction = (few ? few_correction_ : correction_).data() + channel;
     for (std::int64_t done = 0; done < count; done += kernels_.max_rows) {
       const int some = static_cast<int>(std::min<std::int64_t>(kernels_.max_rows, count - done));
       if (few)
-        kernels_.multiply_int4(rows + done * row_bytes_, row_bytes_, some, matrix.block(block), depth, width,
-                               sums_.data());
+        multiply_few_(rows + done * row_bytes_, row_bytes_, some, matrix.block(block), depth, width,
+                      sums_.data());
       else
         kernels_.multiply(rows + done * row_bytes_, row_bytes_, some, tile, depth, width, sums_.data());
       for (int r = 0; r < some; ++r) {
         const std::int64_t at = (first + done + r) * geometry_.output.channels + channel;
-        finish(sums_.data() + r * width, correction_.data() + channel, epilogue_.offset.data() + channel,
+        finish(sums_.data() + r * width, correction, epilogue_.offset.data() + channel,
                epilogue_.multiplier.data() + channel, low_, high_, used,
                static_cast<std::uint8_t*>(out) + at * storage_bytes(to_));
       }
@@ -121,15 +126,17 @@ class PackedLayer final : public PreparedKernel {
   const PackedGemmKernels& kernels_;
   RowGeometry geometry_;
   Storage from_, to_;
-  int weight_bits_;
+  decltype(PackedGemmKernels::decode_int4) decode_;          ///< null: a block is its own tile
+  decltype(PackedGemmKernels::multiply_int4) multiply_few_;  ///< for few rows without a tile; may be null
   float low_, high_;
   Epilogue epilogue_;
   std::vector<PackedMatrix> groups_;
-  std::vector<std::int32_t> correction_;  ///< per output channel, for what `zero` adds to every activation
-  bool direct_ = false;                   ///< the input itself is the rows
+  /// Per output channel, for what `zero` adds to every activation and multiply_int2 takes away.
+  std::vector<std::int32_t> correction_, few_correction_;
+  bool direct_ = false;  ///< the input itself is the rows
   std::int64_t row_bytes_ = 0, panel_ = 0;
-  std::vector<std::uint8_t> rows_, tile_;
-  std::vector<std::int32_t> sums_;
+  base::AlignedVector<std::uint8_t> rows_, tile_;
+  base::AlignedVector<std::int32_t> sums_;
 };
 
 }  // namespace
@@ -150,5 +157,8 @@ template MakeKernel make_packed<base::Isa::avx512, 8>;
 template MakeKernel make_packed<base::Isa::scalar, 4>;
 template MakeKernel make_packed<base::Isa::avx2, 4>;
 template MakeKernel make_packed<base::Isa::avx512, 4>;
+template MakeKernel make_packed<base::Isa::scalar, 2>;
+template MakeKernel make_packed<base::Isa::avx2, 2>;
+template MakeKernel make_packed<base::Isa::avx512, 2>;
 
 }  // namespace bitsmith::quant

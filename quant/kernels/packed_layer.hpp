@@ -6,11 +6,11 @@
 
 namespace bitsmith::quant {
 
-// Our own integer kernels: rows of 8-bit activations times packed 8- or 4-bit weights, one form per
-// instruction set. 4-bit weights are decoded to a tile of bytes that many rows use, or, for few rows, on the
-// way into the dot product.
+// Our own integer kernels: rows of 8-bit activations times packed 8-, 4- or 2-bit weights, one form per
+// instruction set. Weights of fewer than 8 bits are decoded to a tile of bytes that many rows use, or, for
+// few rows, on the way into the dot product.
 
-/// Made for scalar, avx2 and avx512, at 8 and 4 bits of weight storage.
+/// Made for scalar, avx2 and avx512, at 8, 4 and 2 bits of weight storage.
 template <base::Isa kIsa, int kBits>
 std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits bits, Storage from, Storage to,
                                             int batch, const LayerNumbers& numbers);
