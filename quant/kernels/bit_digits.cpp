@@ -10,7 +10,7 @@ BitDigits::BitDigits(const std::int8_t* weights, const RowGeometry& geometry, co
     : outputs_(geometry.outputs()),
       forms_(binary ? 1 : 2),
       digits_(digits),
-      words_(static_cast<std::int64_t>(planes.segments().size()) * planes.words()),
+      words_(static_cast<std::int64_t>(planes.words().size())),
       excess_(static_cast<std::size_t>(outputs_)) {
   std::int64_t columns = 0;
   for (int b = 0; b < blocks(); ++b) columns += 16 * vectors(b);
@@ -18,8 +18,7 @@ BitDigits::BitDigits(const std::int8_t* weights, const RowGeometry& geometry, co
   for (int o = 0; o < outputs_; ++o) {
     const int b = o / kBlock, lane = o % kBlock;
     const std::int64_t step = 16 * vectors(b) * forms_;
-    std::uint32_t* const start =
-        words_of_all_.data() + (block(b) - words_of_all_.data()) + lane / 16 * 16 * forms_ + lane % 16;
+    std::uint32_t* const start = words_of_all_.data() + begin(b) + lane / 16 * 16 * forms_ + lane % 16;
     for (int i = 0; i < geometry.inputs(); ++i)
       for (int ky = 0; ky < geometry.window.kernel_h; ++ky)
         for (int kx = 0; kx < geometry.window.kernel_w; ++kx) {
@@ -41,8 +40,8 @@ int BitDigits::used(int block) const { return std::min(kBlock, outputs_ - block 
 
 int BitDigits::vectors(int block) const { return used(block) > 16 ? 2 : 1; }
 
-const std::uint32_t* BitDigits::block(int block) const {
-  return words_of_all_.data() + block * digits_ * digit_words(kBlock / 16);
-}
+const std::uint32_t* BitDigits::block(int block) const { return words_of_all_.data() + begin(block); }
+
+std::int64_t BitDigits::begin(int block) const { return block * digits_ * digit_words(kBlock / 16); }
 
 }  // namespace bitsmith::quant

@@ -32,6 +32,8 @@ class BitDigits {
   const std::vector<std::int32_t>& excess() const { return excess_; }
 
  private:
+  std::int64_t begin(int block) const;
+
   int outputs_, forms_, digits_;
   std::int64_t words_;  ///< of a row
   base::AlignedVector<std::uint32_t> words_of_all_;

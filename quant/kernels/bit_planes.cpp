@@ -19,19 +19,20 @@ BitPlanes::BitPlanes(const RowGeometry& geometry, int planes) : geometry_(geomet
 
   joined_ = w.dilation_w == 1;
   const std::int64_t run_bytes = (joined_ ? w.kernel_w : 1) * pixel_bytes_;
-  words_ = static_cast<int>(divided_up(run_bytes, 4));
+  run_words_ = divided_up(run_bytes, 4);
   full_ = geometry.inputs() % 8 == 0 && run_bytes % 4 == 0;
   for (int ky = 0; ky < w.kernel_h; ++ky)
     for (int kx = 0; kx < (joined_ ? 1 : w.kernel_w); ++kx)
-      segments_.push_back(ky * w.dilation_h * line_bytes_ + kx * w.dilation_w * pixel_bytes_);
+      for (std::int64_t i = 0; i < run_words_; ++i)
+        words_.push_back(ky * w.dilation_h * line_bytes_ + kx * w.dilation_w * pixel_bytes_ + 4 * i);
   for (int y = 0; y < geometry.output.height; ++y)
     for (int x = 0; x < geometry.output.width; ++x)
       starts_.push_back(y * w.stride_h * line_bytes_ + x * w.stride_w * pixel_bytes_);
 }
 
 std::int64_t BitPlanes::bit_of(int kernel_row, int kernel_column, int channel) const {
-  if (joined_) return kernel_row * 32 * std::int64_t{words_} + kernel_column * pixel_bytes_ * 8 + channel;
-  return (std::int64_t{kernel_row} * geometry_.window.kernel_w + kernel_column) * 32 * words_ + channel;
+  const std::int64_t run = joined_ ? kernel_row : kernel_row * geometry_.window.kernel_w + kernel_column;
+  return 32 * run_words_ * run + (joined_ ? kernel_column * pixel_bytes_ * 8 : 0) + channel;
 }
 
 void BitPlanes::pack(const BitSerialKernels& kernels, int group, const void* in) {

@@ -16,12 +16,12 @@ class BitPlanes {
  public:
   BitPlanes(const RowGeometry& geometry, int planes);
 
-  int words() const { return words_; }                                     ///< of 32 bits, in a run
-  const std::vector<std::int64_t>& segments() const { return segments_; }  ///< starts of runs, bytes
+  /// Where the 32-bit words of a row's runs lie behind its start, in bytes, not aligned.
+  const std::vector<std::int64_t>& words() const { return words_; }
   std::int64_t plane_bytes() const { return plane_bytes_; }
-  bool runs_are_full() const { return full_; }  ///< no bit of a run's words is another's
+  bool runs_are_full() const { return full_; }  ///< the words have no bit that is not of the row
 
-  /// Where an input of the window lies: its bit in the words of all runs.
+  /// Where an input of the window lies: its bit in the words.
   std::int64_t bit_of(int kernel_row, int kernel_column, int channel) const;
 
   /// Fills the planes from bytes N,H,W,C.
@@ -32,10 +32,11 @@ class BitPlanes {
 
  private:
   RowGeometry geometry_;
-  int planes_, words_ = 0;
+  int planes_;
   bool full_ = false, joined_ = false;
+  std::int64_t run_words_ = 0;
   std::int64_t pixel_bytes_ = 0, line_bytes_ = 0, image_bytes_ = 0, plane_bytes_ = 0;
-  std::vector<std::int64_t> segments_;
+  std::vector<std::int64_t> words_;
   std::vector<std::int64_t> starts_;  ///< of the output pixels of an image
   base::AlignedVector<std::uint8_t> bits_;
 };

@@ -61,6 +61,9 @@ template <int kRows, int kVectors, int kForms>
 void multiply_tile(const BitSerialProduct& product, const std::uint8_t* const* rows,
                    const std::uint32_t* weights, std::int32_t* sums) {
   constexpr int kSelect = 0x6A;  // (a & b) ^ c
+  const std::uint8_t* row[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) row[r] = rows[r];
   __m512i acc[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
@@ -80,27 +83,22 @@ void multiply_tile(const BitSerialProduct& product, const std::uint8_t* const* r
         }
     }
     const std::uint32_t* w = weights + pass.weights;
-    for (int s = 0; s < product.segment_count; ++s) {
-      const std::uint8_t* x[kRows];
+    for (int i = 0; i < product.word_count; ++i, w += 16 * kVectors * kForms) {
+      const std::int64_t word = pass.activations + product.words[i];
+      __m512i first[kVectors], second[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        first[v] = _mm512_loadu_si512(w + 16 * kForms * v);
+        second[v] = kForms == 2 ? _mm512_loadu_si512(w + 16 * kForms * v + 16) : first[v];
+      }
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) x[r] = rows[r] + pass.activations + product.segments[s];
-      for (std::int64_t i = 0; i < product.words; ++i, w += 16 * kVectors * kForms) {
-        __m512i first[kVectors], second[kVectors];
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i bits = broadcast4(row[r] + word);
 #pragma GCC unroll 2
         for (int v = 0; v < kVectors; ++v) {
-          first[v] = _mm512_loadu_si512(w + 16 * kForms * v);
-          second[v] = kForms == 2 ? _mm512_loadu_si512(w + 16 * kForms * v + 16) : first[v];
-        }
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          const __m512i bits = broadcast4(x[r] + 4 * i);
-#pragma GCC unroll 2
-          for (int v = 0; v < kVectors; ++v) {
-            const __m512i products = kForms == 2
-                                         ? _mm512_ternarylogic_epi32(bits, first[v], second[v], kSelect)
-                                         : _mm512_xor_si512(bits, first[v]);
-            acc[r][v] = _mm512_add_epi32(acc[r][v], _mm512_popcnt_epi32(products));
-          }
+          const __m512i products = kForms == 2 ? _mm512_ternarylogic_epi32(bits, first[v], second[v], kSelect)
+                                               : _mm512_xor_si512(bits, first[v]);
+          acc[r][v] = _mm512_add_epi32(acc[r][v], _mm512_popcnt_epi32(products));
         }
       }
     }
@@ -226,24 +224,23 @@ void multiply_tile(const BitSerialProduct& product, const std::uint8_t* const* r
         }
     };
     int room = kByteSums;
-    for (int s = 0; s < product.segment_count; ++s)
-      for (std::int64_t i = 0; i < product.words; ++i, w += 16 * kVectors * kForms) {
-        for (int r = 0; r < kRows; ++r) {
-          std::int32_t word;
-          __builtin_memcpy(&word, rows[r] + pass.activations + product.segments[s] + 4 * i, 4);
-          const Lanes x = broadcast(word);
-          for (int c = 0; c < kParts; ++c) {
-            const std::uint32_t* digits = w + c * kLanes / 16 * 16 * kForms + c * kLanes % 16;
-            const Lanes products =
-                kForms == 2 ? bit_xor(bit_and(x, load(digits)), load(digits + 16)) : bit_xor(x, load(digits));
-            bytes[r][c] = add_bytes(bytes[r][c], bits_of_bytes(products));
-          }
-        }
-        if (--room == 0) {
-          flush();
-          room = kByteSums;
+    for (int i = 0; i < product.word_count; ++i, w += 16 * kVectors * kForms) {
+      for (int r = 0; r < kRows; ++r) {
+        std::int32_t word;
+        __builtin_memcpy(&word, rows[r] + pass.activations + product.words[i], 4);
+        const Lanes x = broadcast(word);
+        for (int c = 0; c < kParts; ++c) {
+          const std::uint32_t* digits = w + c * kLanes / 16 * 16 * kForms + c * kLanes % 16;
+          const Lanes products =
+              kForms == 2 ? bit_xor(bit_and(x, load(digits)), load(digits + 16)) : bit_xor(x, load(digits));
+          bytes[r][c] = add_bytes(bytes[r][c], bits_of_bytes(products));
         }
       }
+      if (--room == 0) {
+        flush();
+        room = kByteSums;
+      }
+    }
     flush();
   }
   for (int r = 0; r < kRows; ++r)

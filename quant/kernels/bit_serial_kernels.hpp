@@ -13,15 +13,14 @@ struct BitSerialPass {
   bool negate;
 };
 
-/// How rows of bits and blocks of weights lie in memory. A row is `segment_count` runs of `words` 32-bit
-/// words, at byte offsets `segments` from the row's start, not aligned. A block of weights of 16 * vectors
-/// outputs is [digit][segment][word][vector][form][16 outputs] in 32-bit words.
+/// How rows of bits and blocks of weights lie in memory. A row is `word_count` 32-bit words at byte offsets
+/// `words` from its start, not aligned. A block of weights of 16 * vectors outputs is
+/// [digit][word][vector][form][16 outputs] in 32-bit words.
 struct BitSerialProduct {
   const BitSerialPass* passes;
   int pass_count;
-  const std::int64_t* segments;
-  int segment_count;
-  int words;
+  const std::int64_t* words;
+  int word_count;
   /// 1: a weight is +1 or -1, stored as a bit that tells -1; every bit of the words is a weight's.
   /// 2: a digit is -1, 0 or +1: a word that tells nonzero digits, then one that tells -1.
   int forms;

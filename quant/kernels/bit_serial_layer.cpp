@@ -10,31 +10,21 @@
 #include "quant/kernels/bit_serial_kernels.hpp"
 #include "quant/kernels/dispatch.hpp"
 #include "quant/kernels/epilogue.hpp"
-#include "quant/kernels/packed_gemm_kernels.hpp"
 
 namespace bitsmith::quant {
 namespace {
 
-constexpr int kRowsAtOnce = 8;
+constexpr int kRowsAtOnce = 32;  // whose sums stay in the L1 cache
 
 class BitSerialLayer final : public PreparedKernel {
  public:
   BitSerialLayer(const LayerInfo& layer, Storage from, Storage to, int batch, const LayerNumbers& numbers,
-                 LayerBits own, const BitSerialKernels& kernels, const PackedGemmKernels& finishing)
+                 LayerBits own, const BitSerialKernels& kernels, base::Isa isa)
       : kernels_(kernels),
         geometry_(layer, batch),
-        to_(to),
-        low_(numbers.low),
-        high_(numbers.high),
         epilogue_(make_epilogue(numbers)),
+        finisher_(numbers, epilogue_, layer, to, isa),
         planes_(geometry_, own.activation) {
-    if (to != Storage::f32) {
-      low_ = std::max(low_, to == Storage::u8 ? 0.0f : -128.0f);
-      high_ = std::min(high_, to == Storage::u8 ? 255.0f : 127.0f);
-    }
-    finish_ = to == Storage::f32  ? finishing.finish_f32
-              : to == Storage::u8 ? finishing.finish_u8
-                                  : finishing.finish_s8;
     const std::vector<std::int8_t> weights = effective_weights(numbers, epilogue_);
     const int digits = std::max(1, own.weight - 1);
     const bool binary = own.weight == 1 && planes_.runs_are_full() &&
@@ -84,35 +74,24 @@ class BitSerialLayer final : public PreparedKernel {
     const BitDigits& digits = groups_[static_cast<std::size_t>(group)];
     const int vectors = digits.vectors(block), used = digits.used(block);
     const std::vector<BitSerialPass>& passes = passes_[static_cast<std::size_t>(vectors - 1)];
-    const BitSerialProduct product{passes.data(),
-                                   static_cast<int>(passes.size()),
-                                   planes_.segments().data(),
-                                   static_cast<int>(planes_.segments().size()),
-                                   planes_.words(),
-                                   digits.forms()};
+    const BitSerialProduct product{passes.data(), static_cast<int>(passes.size()), planes_.words().data(),
+                                   static_cast<int>(planes_.words().size()), digits.forms()};
     const std::int64_t channel = std::int64_t{group} * geometry_.outputs() + block * BitDigits::kBlock;
-    const std::int64_t stride = geometry_.output.channels * storage_bytes(to_);
-    auto* to = static_cast<std::uint8_t*>(out) + channel * storage_bytes(to_);
     std::array<const std::uint8_t*, kRowsAtOnce> rows;
     std::array<std::int32_t, kRowsAtOnce * BitDigits::kBlock> sums;
     for (std::int64_t first = 0; first < geometry_.pixels(); first += kRowsAtOnce) {
       const int count = static_cast<int>(std::min<std::int64_t>(kRowsAtOnce, geometry_.pixels() - first));
       planes_.find_rows(first, count, rows.data());
       kernels_.multiply(product, rows.data(), count, digits.block(block), vectors, sums.data());
-      for (int r = 0; r < count; ++r, to += stride)
-        finish_(sums.data() + r * 16 * vectors, correction_.data() + channel,
-                epilogue_.offset.data() + channel, epilogue_.multiplier.data() + channel, low_, high_, used,
-                to);
+      finisher_.finish(sums.data(), 16 * vectors, count, correction_.data(), channel, used, first, out);
     }
   }
 
   const BitSerialKernels& kernels_;
   RowGeometry geometry_;
-  Storage to_;
-  float low_, high_;
   Epilogue epilogue_;
+  Finisher finisher_;
   BitPlanes planes_;
-  decltype(PackedGemmKernels::finish_f32) finish_ = nullptr;
   std::vector<BitDigits> groups_;
   std::vector<std::int32_t> correction_;              ///< per output channel: what the planes count too much
   std::array<std::vector<BitSerialPass>, 2> passes_;  ///< for blocks of one and of two vectors
@@ -129,9 +108,7 @@ std::unique_ptr<PreparedKernel> prepare_bit_serial(base::Isa isa, LayerBits own,
                                                    const LayerNumbers& numbers) {
   const auto& kernels =
       pick_isa(isa, scalar::bit_serial_kernels, avx2::bit_serial_kernels, avx512::bit_serial_kernels);
-  const auto& finishing =
-      pick_isa(isa, scalar::packed_gemm_kernels, avx2::packed_gemm_kernels, avx512::packed_gemm_kernels);
-  return std::make_unique<BitSerialLayer>(layer, from, to, batch, numbers, own, kernels, finishing);
+  return std::make_unique<BitSerialLayer>(layer, from, to, batch, numbers, own, kernels, isa);
 }
 
 }  // namespace bitsmith::quant

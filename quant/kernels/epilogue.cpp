@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quant/kernels/dispatch.hpp"
+
 namespace bitsmith::quant {
 namespace {
 
@@ -27,6 +29,31 @@ Epilogue make_epilogue(const LayerNumbers& numbers) {
     epilogue.multiplier.push_back(constant ? 1.0f : numbers.multiplier[c]);
   }
   return epilogue;
+}
+
+Finisher::Finisher(const LayerNumbers& numbers, const Epilogue& epilogue, const LayerInfo& layer, Storage to,
+                   base::Isa isa)
+    : offset_(epilogue.offset),
+      multiplier_(epilogue.multiplier),
+      low_(numbers.low),
+      high_(numbers.high),
+      each_(storage_bytes(to)),
+      stride_(layer.output.channels * each_) {
+  if (to != Storage::f32) {
+    low_ = std::max(low_, to == Storage::u8 ? 0.0f : -128.0f);
+    high_ = std::min(high_, to == Storage::u8 ? 255.0f : 127.0f);
+  }
+  const FinishKernels& kernels =
+      pick_isa(isa, scalar::finish_kernels, avx2::finish_kernels, avx512::finish_kernels);
+  finish_ = to == Storage::f32 ? kernels.f32 : to == Storage::u8 ? kernels.u8 : kernels.s8;
+}
+
+void Finisher::finish(const std::int32_t* sums, int width, int rows, const std::int32_t* correction,
+                      std::int64_t channel, int count, std::int64_t first, void* out) const {
+  const FinishChannels channels{
+      correction + channel, offset_.data() + channel, multiplier_.data() + channel, low_, high_, count};
+  finish_(sums, width, rows, channels, static_cast<std::uint8_t*>(out) + first * stride_ + channel * each_,
+          stride_);
 }
 
 std::vector<std::int8_t> effective_weights(const LayerNumbers& numbers, const Epilogue& epilogue) {

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "quant/kernels/finish_kernels.hpp"
 #include "quant/kernels/kernel_table.hpp"
 
 namespace bitsmith::quant {
@@ -13,6 +14,24 @@ struct Epilogue {
   std::vector<bool> constant;  ///< acc counts as 0
 };
 Epilogue make_epilogue(const LayerNumbers& numbers);
+
+/// Writes the outputs of kernels that sum integers.
+class Finisher {
+ public:
+  Finisher(const LayerNumbers& numbers, const Epilogue& epilogue, const LayerInfo& layer, Storage to,
+           base::Isa isa);
+
+  /// Output channels channel .. channel + count - 1 of pixels first .. first + rows - 1, from sums
+  /// [rows][width]; `correction` is that of channel 0.
+  void finish(const std::int32_t* sums, int width, int rows, const std::int32_t* correction,
+              std::int64_t channel, int count, std::int64_t first, void* out) const;
+
+ private:
+  std::vector<float> offset_, multiplier_;
+  float low_, high_;
+  Finish finish_;
+  std::int64_t each_, stride_;  ///< bytes of an output, and of a pixel's
+};
 
 /// Whether 32-bit sums of u8 x s8 products could overflow: 255 * 127 * 65536 < 2^31, and so is 255 * 7 * 16 *
 /// 65536.

@@ -11,40 +11,6 @@
 namespace bitsmith::quant::BITSMITH_ISA {
 namespace {
 
-constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: rounds to nearest, ties to even
-
-inline float finished(std::int32_t sum, std::int32_t correction, float offset, float multiplier, float low,
-                      float high) {
-  float v = (static_cast<float>(sum + correction) + offset) * multiplier;
-  v = v < low ? low : v;
-  return v > high ? high : v;
-}
-
-void finish_f32(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-                const float* multiplier, float low, float high, int n, void* out) {
-  float* y = static_cast<float*>(out);
-  for (int c = 0; c < n; ++c) y[c] = finished(sums[c], correction[c], offset[c], multiplier[c], low, high);
-}
-
-template <typename Integer>
-inline void finish_integer(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-                           const float* multiplier, float low, float high, int n, Integer* y) {
-  for (int c = 0; c < n; ++c) {
-    const float v = finished(sums[c], correction[c], offset[c], multiplier[c], low, high);
-    y[c] = static_cast<Integer>(static_cast<std::int32_t>((v + kRounder) - kRounder));
-  }
-}
-
-void finish_u8(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-               const float* multiplier, float low, float high, int n, void* out) {
-  finish_integer(sums, correction, offset, multiplier, low, high, n, static_cast<std::uint8_t*>(out));
-}
-
-void finish_s8(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-               const float* multiplier, float low, float high, int n, void* out) {
-  finish_integer(sums, correction, offset, multiplier, low, high, n, static_cast<std::int8_t*>(out));
-}
-
 #if defined(BITSMITH_ISA_avx512)
 
 constexpr int kElementBytes = 1, kZero = 128, kMaxRows = 12;
@@ -404,8 +370,8 @@ constexpr auto kMultiplyInt2 = kMultiplyInt4;
 }  // namespace
 
 extern const PackedGemmKernels packed_gemm_kernels;
-const PackedGemmKernels packed_gemm_kernels = {
-    kElementBytes, kZero,    kMaxRows,      load_unsigned, load_signed, kDecodeInt8, decode_int4,
-    decode_int2,   multiply, kMultiplyInt4, kMultiplyInt2, finish_f32,  finish_u8,   finish_s8};
+const PackedGemmKernels packed_gemm_kernels = {kElementBytes, kZero,         kMaxRows,     load_unsigned,
+                                               load_signed,   kDecodeInt8,   decode_int4,  decode_int2,
+                                               multiply,      kMultiplyInt4, kMultiplyInt2};
 
 }  // namespace bitsmith::quant::BITSMITH_ISA

@@ -29,14 +29,6 @@ struct PackedGemmKernels {
   /// Likewise from a 2-bit block, but 128 less for each element of the rows.
   void (*multiply_int2)(const void* rows, std::int64_t row_bytes, int row_count, const std::uint8_t* block,
                         std::int64_t depth, int width, std::int32_t* sums);
-  /// out[c] = clamp((sums[c] + correction[c] + offset[c]) * multiplier[c], low, high), the first sum in
-  /// int32; rounded half to even for integers, where low and high lie in the type's range.
-  void (*finish_f32)(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-                     const float* multiplier, float low, float high, int n, void* out);
-  void (*finish_u8)(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-                    const float* multiplier, float low, float high, int n, void* out);
-  void (*finish_s8)(const std::int32_t* sums, const std::int32_t* correction, const float* offset,
-                    const float* multiplier, float low, float high, int n, void* out);
 };
 
 namespace scalar {

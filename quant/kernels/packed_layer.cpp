@@ -24,24 +24,18 @@ constexpr std::int64_t kFewRows = 8;         // below, decoding on the way is ch
 class PackedLayer final : public PreparedKernel {
  public:
   PackedLayer(const LayerInfo& layer, Storage from, Storage to, int batch, const LayerNumbers& numbers,
-              int weight_bits, const PackedGemmKernels& kernels)
+              int weight_bits, const PackedGemmKernels& kernels, base::Isa isa)
       : kernels_(kernels),
         geometry_(layer, batch),
         from_(from),
-        to_(to),
         decode_(weight_bits == 8   ? kernels.decode_int8
                 : weight_bits == 4 ? kernels.decode_int4
                                    : kernels.decode_int2),
         multiply_few_(weight_bits == 8   ? nullptr
                       : weight_bits == 4 ? kernels.multiply_int4
                                          : kernels.multiply_int2),
-        low_(numbers.low),
-        high_(numbers.high),
-        epilogue_(make_epilogue(numbers)) {
-    if (to != Storage::f32) {
-      low_ = std::max(low_, to == Storage::u8 ? 0.0f : -128.0f);
-      high_ = std::min(high_, to == Storage::u8 ? 255.0f : 127.0f);
-    }
+        epilogue_(make_epilogue(numbers)),
+        finisher_(numbers, epilogue_, layer, to, isa) {
     const std::vector<std::int8_t> weights = effective_weights(numbers, epilogue_);
     const int zero = from == Storage::s8 ? kernels.zero : 0;
     for (int g = 0; g < geometry_.groups; ++g) {
@@ -103,10 +97,7 @@ class PackedLayer final : public PreparedKernel {
       tile = tile_.data();
     }
     const std::int64_t channel = std::int64_t{group} * geometry_.outputs() + block * PackedMatrix::kBlock;
-    const auto finish = to_ == Storage::f32  ? kernels_.finish_f32
-                        : to_ == Storage::u8 ? kernels_.finish_u8
-                                             : kernels_.finish_s8;
-    const std::int32_t* correction = (few ? few_correction_ : correction_).data() + channel;
+    const std::int32_t* correction = (few ? few_correction_ : correction_).data();
     for (std::int64_t done = 0; done < count; done += kernels_.max_rows) {
       const int some = static_cast<int>(std::min<std::int64_t>(kernels_.max_rows, count - done));
       if (few)
@@ -114,22 +105,17 @@ class PackedLayer final : public PreparedKernel {
                       sums_.data());
       else
         kernels_.multiply(rows + done * row_bytes_, row_bytes_, some, tile, depth, width, sums_.data());
-      for (int r = 0; r < some; ++r) {
-        const std::int64_t at = (first + done + r) * geometry_.output.channels + channel;
-        finish(sums_.data() + r * width, correction, epilogue_.offset.data() + channel,
-               epilogue_.multiplier.data() + channel, low_, high_, used,
-               static_cast<std::uint8_t*>(out) + at * storage_bytes(to_));
-      }
+      finisher_.finish(sums_.data(), width, some, correction, channel, used, first + done, out);
     }
   }
 
   const PackedGemmKernels& kernels_;
   RowGeometry geometry_;
-  Storage from_, to_;
+  Storage from_;
   decltype(PackedGemmKernels::decode_int4) decode_;          ///< null: a block is its own tile
   decltype(PackedGemmKernels::multiply_int4) multiply_few_;  ///< for few rows without a tile; may be null
-  float low_, high_;
   Epilogue epilogue_;
+  Finisher finisher_;
   std::vector<PackedMatrix> groups_;
   /// Per output channel, for what `zero` adds to every activation and multiply_int2 takes away.
   std::vector<std::int32_t> correction_, few_correction_;
@@ -148,7 +134,7 @@ std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits, S
                                             int batch, const LayerNumbers& numbers) {
   const PackedGemmKernels& kernels =
       pick_isa(kIsa, scalar::packed_gemm_kernels, avx2::packed_gemm_kernels, avx512::packed_gemm_kernels);
-  return std::make_unique<PackedLayer>(layer, from, to, batch, numbers, kBits, kernels);
+  return std::make_unique<PackedLayer>(layer, from, to, batch, numbers, kBits, kernels, kIsa);
 }
 
 template MakeKernel make_packed<base::Isa::scalar, 8>;
