@@ -72,9 +72,11 @@ BOOST_AUTO_TEST_CASE(a_weight_that_does_not_fit_is_named) {
 BOOST_AUTO_TEST_CASE(a_packed_matrix_gives_its_weights_back_in_every_layout) {
   for (int outputs : {1, 15, 16, 17, 64, 65, 130})
     for (std::int64_t depth : {1, 2, 3, 4, 7, 8, 9, 27, 64})
-      for (int bits : {4, 8})
+      for (int bits : {2, 4, 8})
         for (int interleave : {1, 4}) {
-          const auto weights = random_nibbles(static_cast<std::size_t>(outputs * depth), 9);
+          auto weights = random_nibbles(static_cast<std::size_t>(outputs * depth), 9);
+          if (bits == 2)
+            for (auto& w : weights) w = static_cast<std::int8_t>((w & 3) - 2);
           const PackedMatrix matrix(weights, outputs, depth, bits, interleave);
           BOOST_TEST((matrix.unpack() == weights));
           BOOST_TEST(matrix.padded_depth() % (2 * interleave) == 0);
@@ -84,6 +86,12 @@ BOOST_AUTO_TEST_CASE(a_packed_matrix_gives_its_weights_back_in_every_layout) {
           BOOST_TEST(used == outputs);
           BOOST_TEST(matrix.bytes() == columns * matrix.padded_depth() * bits / 8);
         }
+}
+
+BOOST_AUTO_TEST_CASE(two_bits_take_half_the_room_of_four) {
+  const std::vector<std::int8_t> weights(64 * 64, -1);
+  BOOST_TEST(2 * PackedMatrix(weights, 64, 64, 2, 4).bytes() == PackedMatrix(weights, 64, 64, 4, 4).bytes());
+  BOOST_TEST(PackedMatrix(weights, 64, 64, 2, 4).block(0)[0] == 0x55);
 }
 
 BOOST_AUTO_TEST_CASE(four_bits_take_half_the_room_of_eight) {
@@ -97,6 +105,7 @@ BOOST_AUTO_TEST_CASE(a_matrix_of_another_shape_than_its_weights_is_refused) {
   BOOST_CHECK_THROW(PackedMatrix(weights, 4, 3, 5, 4), base::InternalError);
   BOOST_CHECK_THROW(PackedMatrix(weights, 0, 3, 8, 4), base::InternalError);
   BOOST_CHECK_THROW(PackedMatrix(std::vector<std::int8_t>{9}, 1, 1, 4, 4), base::UserError);
+  BOOST_CHECK_THROW(PackedMatrix(std::vector<std::int8_t>{2}, 1, 1, 2, 4), base::UserError);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

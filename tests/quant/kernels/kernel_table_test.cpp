@@ -184,8 +184,8 @@ const std::vector<LayerBits> kBits = {{8, 8}, {4, 8},          {2, 3},          
                                       {1, 8}, {2, 8}};
 
 // Those that have a bit-serial row of their own.
-const std::vector<LayerBits> kFewBits = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {3, 1}, {1, 3},
-                                         {2, 3}, {4, 1}, {1, 4}, {2, 4}, {3, 2}};
+const std::vector<LayerBits> kFewBits = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {3, 1},
+                                         {1, 3}, {2, 3}, {4, 1}, {1, 4}};
 
 bool legal(LayerBits bits, bool is_signed) { return !is_signed || bits.activation > 1; }
 
@@ -214,21 +214,24 @@ BOOST_AUTO_TEST_CASE(accumulators_at_their_extremes_do_not_overflow_or_saturate)
   std::uint64_t seed = 500;
   for (bool is_signed : {false, true})
     for (LayerBits bits :
-         {LayerBits{8, 8}, LayerBits{4, 8}, LayerBits{2, 8}, LayerBits{3, 2}, LayerBits{2, 4}}) {
-      try_rows(product_of(65536, 17, is_signed), bits, 1, ++seed, Fill::extreme);
+         {LayerBits{8, 8}, LayerBits{4, 8}, LayerBits{2, 8}, LayerBits{4, 1}, LayerBits{2, 3}}) {
+      if (!legal(bits, is_signed)) continue;
+      try_rows(product_of(65536, 5, is_signed), bits, 1, ++seed, Fill::extreme);
       try_rows(layer_of({"wide", {512, 3, 3}, 20, Window::square(3, 1, 1), 1, 1}, is_signed), bits, 1, ++seed,
                Fill::extreme);
     }
 }
 
 BOOST_AUTO_TEST_CASE(every_row_of_few_bits_equals_the_reference_on_every_convolution) {
+  constexpr std::int64_t kMostMacs = 2'000'000;  // there are many pairs of bits, and the oracle is slow
   std::uint64_t seed = 2000;
   for (const std::vector<Case>* cases : {&kConvolutions, &kBitConvolutions})
     for (const Case& c : *cases)
       for (bool is_signed : {false, true})
         for (LayerBits bits : kFewBits) {
-          if (!legal(bits, is_signed)) continue;
-          BOOST_TEST_CONTEXT(c.name) try_rows(layer_of(c, is_signed), bits, c.batch, ++seed);
+          const LayerInfo layer = layer_of(c, is_signed);
+          if (!legal(bits, is_signed) || layer.macs() > kMostMacs) continue;
+          BOOST_TEST_CONTEXT(c.name) try_rows(layer, bits, c.batch, ++seed);
         }
 }
 
