@@ -6,15 +6,15 @@
 #include <thread>
 
 #include "quant/base/file.hpp"
-#include "tests/hwmodels/files.hpp"
 #include "tests/hwmodels/networks.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
 using hwmodels::CommandModel;
 using hwmodels_tests::all_layers;
-using hwmodels_tests::says;
-using hwmodels_tests::TemporaryFolder;
 using hwmodels_tests::tiny_network;
+using tests::message_has;
+using tests::TemporaryFolder;
 
 namespace {
 
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(equal_policies_are_asked_once_even_at_the_same_time) {
 BOOST_AUTO_TEST_CASE(bad_programs_are_refused_with_the_reason) {
   const quant::NetworkInfo network = tiny_network();
   const auto refused = [&](const hwmodels::CommandOptions& options, std::vector<std::string> parts) {
-    BOOST_CHECK_EXCEPTION(CommandModel(options, network), base::UserError, says(std::move(parts)));
+    BOOST_CHECK_EXCEPTION(CommandModel(options, network), base::UserError, message_has(std::move(parts)));
   };
   refused({{}, 1, 0, 1}, {"hardware", "command is empty"});
   refused({{"/no/such/program"}, 1, 0, 1}, {"/no/such/program"});
@@ -133,10 +133,10 @@ BOOST_AUTO_TEST_CASE(later_answers_must_have_the_names_of_the_first) {
   const quant::NetworkInfo network = tiny_network();
   const CommandModel gains(echo_bits("more = {'extra': 1} if bits[0] == 4 else {}", ", **more"), network);
   BOOST_CHECK_EXCEPTION(gains.price(network, all_layers(network, {4, 8})), base::UserError,
-                        says({"\"extra\" was not in its first answer"}));
+                        message_has({"\"extra\" was not in its first answer"}));
   const CommandModel loses(echo_bits("more = {'extra': 1} if bits[0] == 8 else {}", ", **more"), network);
   BOOST_CHECK_EXCEPTION(loses.price(network, all_layers(network, {4, 8})), base::UserError,
-                        says({"\"extra\" is missing"}));
+                        message_has({"\"extra\" is missing"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_failure_is_not_kept) {

@@ -6,15 +6,15 @@
 
 #include "hwmodels/cost_model_table.hpp"
 #include "quant/base/parallel.hpp"
-#include "tests/hwmodels/files.hpp"
 #include "tests/hwmodels/networks.hpp"
 #include "tests/hwmodels/policies.hpp"
 #include "tests/hwmodels/tables.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
 using hwmodels::CostModelRow;
 using hwmodels_tests::all_layers;
-using hwmodels_tests::says;
+using tests::message_has;
 
 namespace {
 
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(fewer_bits_everywhere_never_cost_more) {
 
 BOOST_AUTO_TEST_CASE(a_name_that_no_model_has_is_refused_with_the_nearest) {
   BOOST_CHECK_EXCEPTION(hwmodels::make_cost_model("sise", bench().context), base::UserError,
-                        says({"'sise'", "did you mean 'size'", "size, bops, host, command"}));
+                        message_has({"'sise'", "did you mean 'size'", "size, bops, host, command"}));
   BOOST_TEST(hwmodels::make_cost_model("bops", bench().context)->name() == "bops");
 }
 

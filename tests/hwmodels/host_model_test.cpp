@@ -5,10 +5,10 @@
 
 #include "hwmodels/candidates.hpp"
 #include "quant/base/parallel.hpp"
-#include "tests/hwmodels/files.hpp"
 #include "tests/hwmodels/networks.hpp"
 #include "tests/hwmodels/policies.hpp"
 #include "tests/hwmodels/tables.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
 using hwmodels::HostModel;
@@ -16,10 +16,10 @@ using hwmodels_tests::all_layers;
 using hwmodels_tests::entry_of;
 using hwmodels_tests::made_up_table;
 using hwmodels_tests::random_policy;
-using hwmodels_tests::says;
 using hwmodels_tests::tiny_network;
 using quant::LayerBits;
 using quant::Storage;
+using tests::message_has;
 
 namespace {
 
@@ -150,13 +150,13 @@ BOOST_AUTO_TEST_CASE(every_missing_entry_is_named) {
   for (std::size_t i = 2; i < needed.size(); ++i) table.set(needed[i], *whole.find(needed[i]));
   BOOST_CHECK_EXCEPTION(
       HostModel(network, table, {}, kAll), base::UserError,
-      says({"'tiny'", "2 entries are missing", to_string(needed[0]), to_string(needed[1])}));
+      message_has({"'tiny'", "2 entries are missing", to_string(needed[0]), to_string(needed[1])}));
   table.set(needed[0], *whole.find(needed[0]));
   BOOST_CHECK_EXCEPTION(HostModel(network, table, {}, kAll), base::UserError,
-                        says({"1 entry is missing", to_string(needed[1])}));
+                        message_has({"1 entry is missing", to_string(needed[1])}));
   hwmodels::HostOptions batch;
   batch.batch = 2;
-  BOOST_CHECK_EXCEPTION(HostModel(network, whole, batch, kAll), base::UserError, says({"batch 2"}));
+  BOOST_CHECK_EXCEPTION(HostModel(network, whole, batch, kAll), base::UserError, message_has({"batch 2"}));
 }
 
 BOOST_AUTO_TEST_CASE(bits_whose_kernels_were_not_measured_have_no_price) {
@@ -164,9 +164,9 @@ BOOST_AUTO_TEST_CASE(bits_whose_kernels_were_not_measured_have_no_price) {
   const hwmodels::BitChoices eight{{8}, {8}};
   const HostModel model(network, made_up_table(network, eight), {}, eight);
   BOOST_TEST(model.price(network, {{{6, 5}}}).totals[0] == model.price(network, {{{8, 8}}}).totals[0]);
-  BOOST_CHECK_EXCEPTION(model.price(network, {{{4, 8}}}), base::UserError, says({"missing", "w4a"}));
+  BOOST_CHECK_EXCEPTION(model.price(network, {{{4, 8}}}), base::UserError, message_has({"missing", "w4a"}));
   BOOST_CHECK_EXCEPTION(model.choose(network.layers[0], {4, 8}, Storage::u8, Storage::f32), base::UserError,
-                        says({"missing", "w4a"}));
+                        message_has({"missing", "w4a"}));
   BOOST_CHECK_THROW(model.price(network, {{{9, 8}}}), base::UserError);
   BOOST_CHECK_THROW(model.price(network, {{{32, 8}}}), base::UserError);
 }

@@ -5,13 +5,13 @@
 
 #include "quant/base/file.hpp"
 #include "quant/base/hdf5.hpp"
-#include "tests/hwmodels/files.hpp"
 #include "tests/hwmodels/tables.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
 using hwmodels_tests::frozen_table;
-using hwmodels_tests::says;
-using hwmodels_tests::TemporaryFolder;
+using tests::message_has;
+using tests::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
@@ -92,15 +92,16 @@ BOOST_AUTO_TEST_CASE(every_dataset_has_a_unit_and_a_description) {
 BOOST_AUTO_TEST_CASE(files_that_are_no_tables_are_refused_by_name) {
   const TemporaryFolder folder;
   BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "absent.h5"), base::UserError,
-                        says({"absent.h5"}));
+                        message_has({"absent.h5"}));
   base::replace_file(folder / "text.h5", "latency: 5\n");
-  BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "text.h5"), base::UserError, says({"text.h5"}));
+  BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "text.h5"), base::UserError,
+                        message_has({"text.h5"}));
   base::replace_file(folder / "nothing.h5", "");
   BOOST_CHECK_THROW(hwmodels::load_latency_table(folder / "nothing.h5"), base::UserError);
   base::hdf5::write_file(folder / "other.h5",
                          [](base::hdf5::File& file) { file.write_text("hello", "world"); });
   BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "other.h5"), base::UserError,
-                        says({"other.h5", "not a 'bitsmith latency table'"}));
+                        message_has({"other.h5", "not a 'bitsmith latency table'"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_file_cut_anywhere_is_refused) {
@@ -120,7 +121,7 @@ BOOST_AUTO_TEST_CASE(another_layout_version_is_refused_with_both_numbers) {
   copy_with(folder / "table.h5", folder / "new.h5", "version",
             [](base::hdf5::File& file) { file.set_attribute("/", "version", 2); });
   BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "new.h5"), base::UserError,
-                        says({"layout version 2", "reads 1"}));
+                        message_has({"layout version 2", "reads 1"}));
 }
 
 BOOST_AUTO_TEST_CASE(contents_that_contradict_each_other_are_refused) {
@@ -134,7 +135,8 @@ BOOST_AUTO_TEST_CASE(contents_that_contradict_each_other_are_refused) {
   const auto refused = [&](const std::string& left_out, const std::function<void(File&)>& change,
                            const std::string& message) {
     copy_with(good, bad, left_out, change);
-    BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(bad), base::UserError, says({"bad.h5", message}));
+    BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(bad), base::UserError,
+                          message_has({"bad.h5", message}));
   };
   refused("entries/kernel", {}, "kernel");
   refused("entries", {}, "entries");
@@ -199,7 +201,8 @@ BOOST_AUTO_TEST_CASE(an_entry_that_is_there_twice_is_refused) {
   copy_with(folder / "table.h5", folder / "bad.h5", "entries/step", [](base::hdf5::File& file) {
     file.write_strings("entries/step", std::vector<std::string>{"a", "a"});
   });
-  BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "bad.h5"), base::UserError, says({"twice"}));
+  BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "bad.h5"), base::UserError,
+                        message_has({"twice"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_place_that_cannot_be_written_is_a_user_error) {

@@ -7,17 +7,17 @@
 #include "hwmodels/host_model.hpp"
 #include "hwmodels/latency_table_file.hpp"
 #include "quant/base/file.hpp"
-#include "tests/hwmodels/files.hpp"
 #include "tests/hwmodels/networks.hpp"
 #include "tests/hwmodels/policies.hpp"
 #include "tests/hwmodels/tables.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
 using hwmodels::LatencyTable;
 using hwmodels::ProfileReport;
-using hwmodels_tests::says;
-using hwmodels_tests::TemporaryFolder;
 using hwmodels_tests::tiny_network;
+using tests::message_has;
+using tests::TemporaryFolder;
 
 namespace {
 
@@ -187,7 +187,7 @@ BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
     change(options);
     LatencyTable table;
     BOOST_CHECK_EXCEPTION(hwmodels::profile(network, {}, options, table), base::UserError,
-                          says(std::move(parts)));
+                          message_has(std::move(parts)));
   };
   refused([](auto& options) { options.batch = 0; }, {"batch", "got 0"});
   refused([](auto& options) { options.samples = 0; }, {"samples", "got 0"});

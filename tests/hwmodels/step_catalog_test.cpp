@@ -4,13 +4,13 @@
 #include <set>
 
 #include "hwmodels/candidates.hpp"
-#include "tests/hwmodels/files.hpp"
 #include "tests/hwmodels/networks.hpp"
 #include "tests/hwmodels/policies.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
-using hwmodels_tests::says;
 using hwmodels_tests::tiny_network;
+using tests::message_has;
 
 BOOST_AUTO_TEST_SUITE(step_catalog)
 
@@ -60,9 +60,9 @@ BOOST_AUTO_TEST_CASE(one_bit_is_for_unsigned_activations) {
 BOOST_AUTO_TEST_CASE(bits_that_no_quantizer_has_are_refused) {
   const quant::NetworkInfo network = tiny_network();
   BOOST_CHECK_EXCEPTION(hwmodels::enumerate_steps(network, {{1}, {8}}), base::UserError,
-                        says({"weight bits", "got 1", "2 to 8"}));
+                        message_has({"weight bits", "got 1", "2 to 8"}));
   BOOST_CHECK_EXCEPTION(hwmodels::enumerate_steps(network, {{8}, {9}}), base::UserError,
-                        says({"activation bits", "got 9", "1 to 8"}));
+                        message_has({"activation bits", "got 9", "1 to 8"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_kernel_is_a_candidate_once_for_all_bits_it_serves) {

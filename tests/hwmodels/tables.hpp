@@ -22,8 +22,8 @@ inline hwmodels::Entry entry_of(std::vector<double> samples_us, std::int64_t mea
 
 inline hwmodels::LatencyTable frozen_table() {
   hwmodels::LatencyTable table;
-  table.provenance = {"Abacus 9000",      32768,    1 << 20, 1 << 25, "avx2", "2.6.3 abc",
-                      "int8 v1, fp32 v1", "gcc 12", "0.1", "Release"};
+  table.provenance = {"Abacus 9000",      32768,    1 << 20, 1 << 25,  "avx2", "2.6.3 abc",
+                      "int8 v1, fp32 v1", "gcc 12", "0.1",   "Release"};
   table.canaries = {{0.75, 31.5}, {0.8, 33.25}};
   table.set({"conv a", "int8", {8, 8}, 1, 1, false}, entry_of({3.0, 1.0 / 3.0, 2.0}));
   table.set({"conv a", "int8", {8, 8}, 1, 1, true}, entry_of({4.0}));

@@ -9,7 +9,10 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "quant/base/error.hpp"
 
 namespace bitsmith::tests {
 
@@ -37,9 +40,8 @@ class TemporaryFolder {
 
 /// For BOOST_CHECK_EXCEPTION: does the message contain every one of `parts`? Tells the message when it does
 /// not.
-template <class... Parts>
-std::function<bool(const std::exception&)> message_has(Parts... parts) {
-  return [wanted = std::vector<std::string>{parts...}](const std::exception& error) {
+inline std::function<bool(const std::exception&)> message_has(std::vector<std::string> parts) {
+  return [wanted = std::move(parts)](const std::exception& error) {
     for (const auto& part : wanted)
       if (std::string(error.what()).find(part) == std::string::npos) {
         BOOST_TEST_MESSAGE("no '" << part << "' in: " << error.what());
@@ -47,6 +49,10 @@ std::function<bool(const std::exception&)> message_has(Parts... parts) {
       }
     return true;
   };
+}
+template <class... Parts>
+std::function<bool(const std::exception&)> message_has(const char* first, Parts... parts) {
+  return message_has(std::vector<std::string>{first, parts...});
 }
 
 }  // namespace bitsmith::tests
