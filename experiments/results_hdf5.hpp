@@ -18,4 +18,7 @@ void write_results(const std::filesystem::path& path, const RunResults& results)
 /// describes is filled in.
 RunResults read_results(const std::filesystem::path& path);
 
+/// Whether it is a whole HDF5 file that calls itself results of this program, of whatever schema.
+bool is_results_file(const std::filesystem::path& path);
+
 }  // namespace bitsmith::experiments

@@ -234,13 +234,24 @@ void read_winner(const File& file, RunResults& results) {
   }
 }
 
+bool is_ours(const File& file) {
+  return file.has_attribute("/", "Conventions") && file.has_attribute("/", "schema_version") &&
+         file.string_attribute("/", "Conventions") == "bitsmith-results";
+}
+
 }  // namespace
+
+bool is_results_file(const std::filesystem::path& path) {
+  try {
+    return is_ours(File::open(path));
+  } catch (const base::UserError&) {
+    return false;
+  }
+}
 
 RunResults read_results(const std::filesystem::path& path) {
   const File file = File::open(path);
-  const bool ours = file.has_attribute("/", "Conventions") && file.has_attribute("/", "schema_version") &&
-                    file.string_attribute("/", "Conventions") == "bitsmith-results";
-  if (!ours) throw base::UserError(path.string() + ": an HDF5 file, but not results of bitsmith");
+  if (!is_ours(file)) throw base::UserError(path.string() + ": an HDF5 file, but not results of bitsmith");
   const std::int64_t schema = file.int_attribute("/", "schema_version");
   if (schema < 1 || schema > kResultsSchema)
     throw base::UserError(

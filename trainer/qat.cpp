@@ -141,6 +141,13 @@ void recalibrate_batch_norm(Network& network, BatchSource& source, std::int64_t 
     batch.resize(static_cast<int>(used), batch.shape());
     network.forward(batch, Mode::recalibrate);
   }
+  for (const Buffer& buffer : network.buffers())
+    if (!std::ranges::all_of(buffer.value, [](float value) { return std::isfinite(value); }))
+      throw base::UserError(
+          fmt::format("training diverged: '{}' is not finite after re-calibration; lower learning_rate, or "
+                      "look at the data's "
+                      "normalisation",
+                      buffer.name));
 }
 
 }  // namespace bitsmith::trainer

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <span>
 #include <vector>
 
@@ -102,7 +103,8 @@ std::variant<Constraint, std::string> parse_constraint(std::string_view name, st
   }
   if (unit.empty()) return refuse(" without a unit");
   for (const Unit& known : builtin->units)
-    if (known.name == unit) return Constraint{std::string(name), *value * known.factor, false};
+    if (known.name == unit && std::isfinite(*value * known.factor))
+      return Constraint{std::string(name), *value * known.factor, false};
   return refuse(fmt::format(" (unknown unit '{}')", unit));
 }
 

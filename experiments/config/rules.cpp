@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "quant/base/nearest.hpp"
+
 namespace bitsmith::experiments {
 
 namespace {
@@ -54,19 +56,21 @@ void check_data(Rules& rules, const trainer::DataOptions& data) {
     switch (data.format) {
       case DataFormat::fashion_mnist:
         rules.require(count == 0 || count == 2, {path, "data.format"},
-                      fmt::format("got {} files; give two, images and labels, or leave the key out", count));
+                      fmt::format("got {} files as {}; give two, images and labels, or leave the key out",
+                                  count, path));
         break;
       case DataFormat::idx:
-        rules.require(count == 2, {path, "data.format"},
-                      fmt::format("got {} files; format idx needs two, images and labels", count));
+        rules.require(
+            count == 2, {path, "data.format"},
+            fmt::format("got {} files as {}; format idx needs two, images and labels", count, path));
         break;
       case DataFormat::cifar10:
         rules.require(count > 0, {path, "data.format"},
-                      "got no files; format cifar10 needs at least one batch file");
+                      fmt::format("got no files as {}; format cifar10 needs at least one batch file", path));
         break;
       case DataFormat::hdf5:
         rules.require(count == 1, {path, "data.format"},
-                      fmt::format("got {} files; format hdf5 needs one", count));
+                      fmt::format("got {} files as {}; format hdf5 needs one", count, path));
         break;
     }
   };
@@ -181,6 +185,7 @@ void check_hardware(Rules& rules, const Config& config) {
   const bool program = !hardware.program.command.empty();
   rules.require(program || !hardware.models.empty(), {"hardware.models"},
                 "no cost model at all; list size, bops or host, or give hardware.command");
+  const std::vector<std::string> metrics = {"size", "bops", "latency"};
   for (const Constraint& constraint : config.constraints) {
     const std::string path = "constraint." + constraint.name;
     const std::string model = constraint.name == "latency" ? "host" : constraint.name;
@@ -192,7 +197,8 @@ void check_hardware(Rules& rules, const Config& config) {
       rules.require(
           program, {path},
           fmt::format(
-              "unknown metric; allowed: size, bops, latency, or one that hardware.command answers with"));
+              "unknown metric; allowed: size, bops, latency, or one that hardware.command answers with{}",
+              base::did_you_mean(constraint.name, metrics)));
     }
   }
 }

@@ -15,7 +15,10 @@
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/unfinished_run.hpp"
 #include "experiments/pipeline/workspace.hpp"
+#include "experiments/results_hdf5.hpp"
 #include "hwmodels/provenance.hpp"
+#include "quant/base/cpu.hpp"
+#include "quant/base/error.hpp"
 #include "quant/base/hash.hpp"
 #include "quant/base/parallel.hpp"
 #include "search/action_space.hpp"
@@ -54,11 +57,22 @@ std::vector<search::ConstraintSpec> specs(const Config& config) {
   return list;
 }
 
+/// Results replace results, and nothing else that a path may lead to.
+void refuse_foreign_output(const std::filesystem::path& output) {
+  if (!std::filesystem::exists(output)) return;
+  if (!std::filesystem::is_regular_file(output) || !is_results_file(output))
+    throw base::UserError(
+        fmt::format("{}: exists and is no results file of bitsmith; remove it, or choose another output",
+                    output.string()));
+}
+
 std::string run_identity(const Config& config, const Pricing& pricing, std::string_view evaluator) {
   base::Hasher hasher;
   hasher.add(config_identity(config));
   hasher.add(pricing.models->fingerprint());
   hasher.add(evaluator);
+  // Fused multiply-adds round once: AVX2 and AVX-512 agree to the bit, plain SSE differs.
+  hasher.add(std::string_view(base::selected_isa() == base::Isa::scalar ? "scalar" : "fused"));
   return hasher.hex();
 }
 
@@ -75,6 +89,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
       return *std::move(finished);
     }
   }
+  refuse_foreign_output(config.output);
   claim_workspace(config, workspace, control.resume, control.fresh);
 
   RunResults results;

@@ -51,12 +51,21 @@ std::string differences(const Config& before, const Config& now) {
   return text;
 }
 
+Config earlier_config(const Workspace& workspace) {
+  try {
+    return parse_config(base::read_file(workspace.config()), workspace.config().string());
+  } catch (const base::UserError& error) {
+    throw base::UserError(fmt::format(
+        "{}: the unfinished run's own record of its configuration is damaged; begin anew with --fresh ({})",
+        workspace.config().string(), error.what()));
+  }
+}
+
 }  // namespace
 
 void claim_workspace(const Config& config, Workspace& workspace, bool resume, bool fresh) {
   if (std::filesystem::exists(workspace.config()) && !fresh) {
-    const std::string text = base::read_file(workspace.config());
-    const Config before = parse_config(text, workspace.config().string());
+    const Config before = earlier_config(workspace);
     const bool same = config_identity(before) == config_identity(config);
     const bool has_episodes = workspace.has_journals();
     if (same && (resume || !has_episodes)) return;

@@ -150,10 +150,11 @@ BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
   // A row is what its own method came to.
   for (const json& search : results["searches"]) {
     const std::string name = search["method"] == "uniform" ? "uniform_best" : search["method"];
-    const bool own = std::ranges::any_of(search["episodes"], [&](const json& episode) {
-      return episode["weight_bits"] == methods[name]["weight_bits"] &&
-             episode["activation_bits"] == methods[name]["activation_bits"];
-    });
+    const bool own =
+        search["method"] == "uniform" || std::ranges::any_of(search["episodes"], [&](const json& episode) {
+          return episode["weight_bits"] == methods[name]["weight_bits"] &&
+                 episode["activation_bits"] == methods[name]["activation_bits"];
+        });
     BOOST_TEST(own, name);
   }
   for (const json& constraint : results["constraints"]) BOOST_TEST(constraint["met"] == true);
@@ -173,6 +174,25 @@ BOOST_AUTO_TEST_CASE(a_configuration_may_change_while_no_episode_would_be_lost) 
   const auto refused = experiment.says({"run", "--output", output});
   BOOST_TEST(refused.exit_code == 2);
   BOOST_TEST(refused.err.find("unfinished run of another configuration") != std::string::npos, refused.err);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_bitsmiths_is_not_replaced) {
+  const Experiment experiment;
+  std::ofstream(experiment.folder / "notes.h5") << "dear diary";
+  const auto refused = experiment.says({"run", "--output", experiment.output("notes.h5")});
+  BOOST_TEST(refused.exit_code == 2);
+  BOOST_TEST(refused.err.find("exists and is no results file of bitsmith") != std::string::npos, refused.err);
+  std::filesystem::create_directory(experiment.folder / "folder.h5");
+  BOOST_TEST(experiment.says({"run", "--output", experiment.output("folder.h5")}).exit_code == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_test_file_is_told_before_anything_is_trained) {
+  const Experiment experiment;
+  const auto refused = experiment.says({"run", "--output", experiment.output("missing.h5"), "--set",
+                                        "data.test_files=[" + experiment.output("nowhere.h5") + "]"});
+  BOOST_TEST(refused.exit_code == 2);
+  BOOST_TEST(refused.err.find("nowhere.h5: is no file") != std::string::npos, refused.err);
+  BOOST_TEST(!std::filesystem::exists(experiment.folder / "missing.work" / "trained.h5"));
 }
 
 BOOST_AUTO_TEST_CASE(users_own_evaluator_and_device_take_the_place_of_the_built_in_ones) {
@@ -243,11 +263,12 @@ BOOST_AUTO_TEST_CASE(an_infeasible_budget_is_proven_before_anything_is_trained) 
 
 BOOST_AUTO_TEST_CASE(the_test_files_are_opened_at_the_very_end_only) {
   const Experiment experiment;
-  std::filesystem::remove(experiment.folder / "test.h5");
+  std::ofstream(experiment.folder / "test.h5", std::ios::trunc) << "not yet";
   experiment.run({"search", "--output", experiment.output("a.h5")});
   const auto end = experiment.says({"finetune", "--output", experiment.output("a.h5")});
   BOOST_TEST(end.exit_code == 2);
   BOOST_TEST(end.err.find("test.h5") != std::string::npos, end.err);
+  std::filesystem::remove(experiment.folder / "test.h5");
   write_images(experiment.folder / "test.h5", 120, 2);
   BOOST_TEST(
       experiment.run({"finetune", "--output", experiment.output("a.h5")})["winner"]["method"].is_string());

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
+#include <system_error>
 #include <utility>
 
 #include "quant/base/error.hpp"
@@ -18,7 +20,13 @@ std::uint64_t seed_of(const DataOptions& options) { return static_cast<std::uint
 
 }  // namespace
 
-Data::Data(DataOptions options) : Data(options, load(options)) {}
+Data::Data(DataOptions options) : Data(options, load(options)) {
+  // A wrong path should not cost a run: the files are not opened, only looked for.
+  std::error_code code;
+  for (const std::string& file : options_.test_files)
+    if (!std::filesystem::is_regular_file(file, code))
+      throw base::UserError(fmt::format("{}: is no file; it is named in data.test_files", file));
+}
 
 Data::Data(DataOptions options, Parts parts)
     : options_(std::move(options)),

@@ -35,7 +35,8 @@ const DataLoader& data_loader(DataFormat format) {
 
 Dataset load_dataset(DataFormat format, std::span<const std::string> files, DataRole role, int classes) {
   Dataset dataset = data_loader(format).load(files, role);
-  if (dataset.classes == 0) {
+  const bool inferred = dataset.classes == 0;
+  if (inferred) {
     const int largest =
         dataset.labels.empty() ? 0 : *std::max_element(dataset.labels.begin(), dataset.labels.end());
     if (largest >= kMaxClasses)
@@ -44,9 +45,11 @@ Dataset load_dataset(DataFormat format, std::span<const std::string> files, Data
     dataset.classes = classes > 0 ? classes : largest + 1;
   }
   check(dataset);
-  if (dataset.classes < 2)
-    throw base::UserError(
-        fmt::format("{}: every label is 0, but at least two classes are needed", dataset.source));
+  const bool alike =
+      std::ranges::all_of(dataset.labels, [&](int label) { return label == dataset.labels[0]; });
+  if (inferred && classes == 0 && !dataset.labels.empty() && (alike || dataset.classes < 2))
+    throw base::UserError(fmt::format("{}: every label is {}, but at least two classes are needed",
+                                      dataset.source, dataset.labels[0]));
   return dataset;
 }
 

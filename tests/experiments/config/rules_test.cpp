@@ -57,9 +57,10 @@ BOOST_AUTO_TEST_CASE(results_replace_nothing_that_the_run_reads) {
 
 BOOST_AUTO_TEST_CASE(data_files_fit_their_format) {
   BOOST_TEST(problem_of("data: {format: hdf5, train_files: [a.h5], test_files: [a.h5, b.h5]}\n") ==
-             "c.yaml:3:43: data.test_files: got 2 files; format hdf5 needs one");
+             "c.yaml:3:43: data.test_files: got 2 files as data.test_files; format hdf5 needs one");
   BOOST_TEST(problem_of("data: {train_files: [a]}\n") ==
-             "c.yaml:3:8: data.train_files: got 1 files; give two, images and labels, or leave the key out");
+             "c.yaml:3:8: data.train_files: got 1 files as data.train_files; give two, images and labels, or "
+             "leave the key out");
   BOOST_TEST(problem_of("data: {mean: [0.5]}\n") ==
              "c.yaml:3:8: data.mean: got 1 and 0 values for data.mean and data.deviation; give both, "
              "one value per "

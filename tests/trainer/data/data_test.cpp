@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <fstream>
 #include <set>
 
 #include "quant/base/error.hpp"
@@ -177,10 +178,13 @@ BOOST_AUTO_TEST_SUITE(data_of_a_run)
 BOOST_AUTO_TEST_CASE(the_test_files_are_not_touched_before_they_are_asked_for) {
   const TemporaryFolder folder;
   DataOptions options = idx_options(tests::IdxPair(folder.path(), 40), 20);
-  options.test_files = {"/nowhere/test-images", "/nowhere/test-labels"};
+  for (const char* name : {"test-images", "test-labels"}) std::ofstream(folder / name) << "no IDX at all";
+  options.test_files = {(folder / "test-images").string(), (folder / "test-labels").string()};
   const Data data(options);
   BOOST_TEST(data.train().images() == 20);
-  BOOST_CHECK_EXCEPTION(data.load_test(), UserError, message_has("/nowhere/test-images"));
+  BOOST_CHECK_EXCEPTION(data.load_test(), UserError, message_has("test-images"));
+  options.test_files[1] = "/nowhere/test-labels";
+  BOOST_CHECK_EXCEPTION(Data{options}, UserError, message_has("/nowhere/test-labels", "data.test_files"));
 }
 
 BOOST_AUTO_TEST_CASE(the_test_part_is_prepared_like_the_training_part) {
