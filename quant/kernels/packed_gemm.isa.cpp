@@ -187,7 +187,7 @@ void multiply_width(const std::uint8_t* rows, std::int64_t row_bytes, int count,
     sums += n * kVectors * 16;
     count -= n;
   };
-  for (; count >= kMost; advance(kMost)) multiply_tile<kMost, kVectors>(rows, row_bytes, tile, depth, sums);
+  while (count >= kMost) multiply_tile<kMost, kVectors>(rows, row_bytes, tile, depth, sums), advance(kMost);
   if (kMost > 6 && count >= 6) multiply_tile<6, kVectors>(rows, row_bytes, tile, depth, sums), advance(6);
   if (count >= 4) multiply_tile<4, kVectors>(rows, row_bytes, tile, depth, sums), advance(4);
   if (count >= 2) multiply_tile<2, kVectors>(rows, row_bytes, tile, depth, sums), advance(2);
