@@ -18,21 +18,26 @@ int basic_block(quant::NetworkBuilder& net, const std::string& prefix, int from,
   return net.relu(prefix + ".relu2", net.add(prefix + ".add", body, shortcut));
 }
 
-/// The CIFAR-style residual network of He et al. 2016 (section 4.2): three stages of 16, 32, 64 channels; projection
-/// shortcuts where the shape changes.
+/// The CIFAR-style residual network of He et al. 2016 (section 4.2): three stages of 16, 32, 64 channels;
+/// projection shortcuts where the shape changes.
 quant::NetworkInfo residual(const char* name, quant::Shape input, int classes, int blocks) {
   quant::NetworkBuilder net(name, input);
   int x = conv_bn(net, "conv1", net.input(), 16, 3, 1, 1, true);
   for (int stage = 0; stage < 3; ++stage)
     for (int block = 0; block < blocks; ++block)
-      x = basic_block(net, fmt::format("layer{}.{}", stage + 1, block), x, 16 << stage, stage > 0 && block == 0 ? 2 : 1);
+      x = basic_block(net, fmt::format("layer{}.{}", stage + 1, block), x, 16 << stage,
+                      stage > 0 && block == 0 ? 2 : 1);
   classifier(net, x, classes);
   return std::move(net).build();
 }
 
 }  // namespace
 
-quant::NetworkInfo build_resnet8(quant::Shape input, int classes) { return residual("resnet8", input, classes, 1); }
-quant::NetworkInfo build_resnet20(quant::Shape input, int classes) { return residual("resnet20", input, classes, 3); }
+quant::NetworkInfo build_resnet8(quant::Shape input, int classes) {
+  return residual("resnet8", input, classes, 1);
+}
+quant::NetworkInfo build_resnet20(quant::Shape input, int classes) {
+  return residual("resnet20", input, classes, 3);
+}
 
 }  // namespace bitsmith::trainer
