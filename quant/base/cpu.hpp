@@ -6,7 +6,8 @@
 
 namespace bitsmith::base {
 
-/// Instruction sets that kernels are written for, weakest first. avx512 means F, BW, DQ, VL, VNNI and VPOPCNTDQ.
+/// Instruction sets that kernels are written for, weakest first. avx512 means F, BW, DQ, VL, VNNI and
+/// VPOPCNTDQ.
 enum class Isa { scalar, avx2, avx512 };
 
 std::string_view isa_name(Isa isa);

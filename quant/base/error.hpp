@@ -5,8 +5,8 @@
 
 namespace bitsmith::base {
 
-/// Something the user can mend: a bad file, key, shape or budget. The message says what, where, what is allowed and
-/// the nearest valid name; the program prints it and exits with code 2.
+/// Something the user can mend: a bad file, key, shape or budget. The message says what, where, what is
+/// allowed and the nearest valid name; the program prints it and exits with code 2.
 class UserError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

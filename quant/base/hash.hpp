@@ -8,8 +8,8 @@
 
 namespace bitsmith::base {
 
-/// Identities of configs, tables, policies and data: XXH3, 64 bits, over an unambiguous byte stream (strings and
-/// spans are preceded by their length). Stable between runs, builds and little-endian machines.
+/// Identities of configs, tables, policies and data: XXH3, 64 bits, over an unambiguous byte stream (strings
+/// and spans are preceded by their length). Stable between runs, builds and little-endian machines.
 class Hasher {
  public:
   void add(std::string_view text);

@@ -9,10 +9,10 @@
 namespace bitsmith::trainer {
 namespace {
 
-/// Sandler et al. 2018: expand 1x1, depthwise 3x3, project 1x1 without activation; added to the input where shapes
-/// allow. The expansion is left out at factor 1.
-int inverted_residual(quant::NetworkBuilder& net, const std::string& prefix, int from, int channels, int stride,
-                      int expansion) {
+/// Sandler et al. 2018: expand 1x1, depthwise 3x3, project 1x1 without activation; added to the input where
+/// shapes allow. The expansion is left out at factor 1.
+int inverted_residual(quant::NetworkBuilder& net, const std::string& prefix, int from, int channels,
+                      int stride, int expansion) {
   const int in_channels = net.shape(from).channels;
   const int hidden = in_channels * expansion;
   int x = from;
@@ -35,8 +35,8 @@ quant::NetworkInfo build_mobilenet_v2_small(quant::Shape input, int classes) {
   int index = 0;
   for (const Stage& stage : kStages)
     for (int block = 0; block < stage.blocks; ++block)
-      x = inverted_residual(net, fmt::format("block{}", index++), x, stage.channels, block == 0 ? stage.stride : 1,
-                            stage.expansion);
+      x = inverted_residual(net, fmt::format("block{}", index++), x, stage.channels,
+                            block == 0 ? stage.stride : 1, stage.expansion);
   x = conv_bn(net, "conv2", x, 192, 1, 1, 1, true);
   classifier(net, x, classes);
   return std::move(net).build();

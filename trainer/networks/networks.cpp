@@ -15,8 +15,8 @@ constexpr NetworkRow kNetworks[] = {
     {"cnn_small", "five 3x3 convolutions (32 to 128 channels) and a linear layer; 11 MMAC at 28x28", 4,
      build_cnn_small},
     {"resnet8", "CIFAR-style residual network, one block a stage (16, 32, 64 channels)", 4, build_resnet8},
-    {"resnet20", "CIFAR-style residual network, three blocks a stage (16, 32, 64 channels); 40 MMAC at 32x32", 4,
-     build_resnet20},
+    {"resnet20", "CIFAR-style residual network, three blocks a stage (16, 32, 64 channels); 40 MMAC at 32x32",
+     4, build_resnet20},
     {"mobilenet_v2_small", "inverted residuals with depthwise convolutions, 35 layers; 6 MMAC at 32x32", 8,
      build_mobilenet_v2_small},
 };
@@ -31,9 +31,10 @@ quant::NetworkInfo build_network(std::string_view name, quant::Shape input, int 
     names.emplace_back(row.name);
     if (row.name != name) continue;
     if (input.height < row.min_size || input.width < row.min_size)
-      throw base::UserError(fmt::format("network '{}': input of {}x{} pixels is too small; at least {}x{}", name,
-                                        input.height, input.width, row.min_size, row.min_size));
-    if (classes < 2) throw base::UserError(fmt::format("network '{}': needs at least 2 classes, got {}", name, classes));
+      throw base::UserError(fmt::format("network '{}': input of {}x{} pixels is too small; at least {}x{}",
+                                        name, input.height, input.width, row.min_size, row.min_size));
+    if (classes < 2)
+      throw base::UserError(fmt::format("network '{}': needs at least 2 classes, got {}", name, classes));
     return row.build(input, classes);
   }
   throw base::UserError(fmt::format("unknown network '{}'{}", name, base::did_you_mean(name, names)));

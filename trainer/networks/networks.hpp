@@ -18,7 +18,8 @@ struct NetworkRow {
 /// All built-in networks. A new one is a file in this folder and a row in networks.cpp.
 std::span<const NetworkRow> network_rows();
 
-/// Throws UserError for an unknown name (the nearest is suggested), inputs that are too small, or fewer than 2 classes.
+/// Throws UserError for an unknown name (the nearest is suggested), inputs that are too small, or fewer than
+/// 2 classes.
 quant::NetworkInfo build_network(std::string_view name, quant::Shape input, int classes);
 
 // The builders themselves, one family to a file.
