@@ -77,8 +77,8 @@ TrainState train(Network& network, BatchSource& source, const TrainOptions& opti
   return state;
 }
 
-EvaluationResult evaluate(Network& network, BatchSource& source) {
-  check_source(network, source);
+EvaluationResult evaluate_logits(BatchSource& source,
+                                 const std::function<const Tensor&(const Tensor& images)>& logits_of) {
   Tensor images;
   std::vector<int> labels;
   EvaluationResult result;
@@ -86,7 +86,7 @@ EvaluationResult evaluate(Network& network, BatchSource& source) {
   double loss = 0.0;
   for (std::int64_t batch = 0; batch < source.batches_per_epoch(); ++batch) {
     source.fill(batch, images, labels);
-    const Tensor& logits = network.forward(images, Mode::evaluate);
+    const Tensor& logits = logits_of(images);
     loss += softmax_cross_entropy(logits, labels, 0.0, nullptr) * images.batch();
     correct += count_correct(logits, labels);
     result.images += images.batch();
@@ -95,6 +95,12 @@ EvaluationResult evaluate(Network& network, BatchSource& source) {
   result.accuracy = static_cast<double>(correct) / static_cast<double>(result.images);
   result.cross_entropy = loss / static_cast<double>(result.images);
   return result;
+}
+
+EvaluationResult evaluate(Network& network, BatchSource& source) {
+  check_source(network, source);
+  return evaluate_logits(
+      source, [&](const Tensor& images) -> const Tensor& { return network.forward(images, Mode::evaluate); });
 }
 
 }  // namespace bitsmith::trainer

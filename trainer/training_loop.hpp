@@ -40,6 +40,11 @@ struct EvaluationResult {
   std::int64_t images = 0;
 };
 
+/// One pass over the source: `logits_of` gives the logits of each batch, alive until its next call. Throws
+/// UserError if there are no images.
+EvaluationResult evaluate_logits(BatchSource& source,
+                                 const std::function<const Tensor&(const Tensor& images)>& logits_of);
+
 /// One pass over the source in evaluate mode.
 EvaluationResult evaluate(Network& network, BatchSource& source);
 

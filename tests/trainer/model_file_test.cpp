@@ -1,0 +1,156 @@
+#include "trainer/model_file.hpp"
+
+#include <xxhash.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+
+#include "quant/base/error.hpp"
+#include "quant/base/file.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
+#include "tests/trainer/deployed_example.hpp"
+#include "trainer/integer_network.hpp"
+#include "trainer/packed_bits.hpp"
+
+using namespace bitsmith;
+using namespace bitsmith::trainer;
+using namespace bitsmith::trainer::test;
+
+namespace {
+
+DeployedModel example_model(const char* name, int mix) {
+  Example example(name, 3);
+  DeployedModel model = deploy(example.network, example.quantize(example.random_policy(mix)));
+  model.input.normalization = {{0.25, 0.5, 0.75}, {0.2, 0.3, 0.4}};
+  model.input.pad = 2;
+  model.provenance = {{"version", "0.1"}, {"made", "in a test"}};
+  return model;
+}
+
+std::string why_refused(const std::string& bytes) {
+  try {
+    const DeployedModel model = model_from_bytes(bytes, "x.bsm");
+    IntegerNetwork network(model, 1);
+    Tensor images(1, network.input()), logits;
+    images.fill(0.5f);
+    network.run_all(images, logits);
+  } catch (const base::UserError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+/// As a hostile author would: whatever the bytes are, the checksum fits.
+void seal(std::string& bytes) {
+  const std::string covered = bytes.substr(0, 56) + bytes.substr(64);
+  const std::uint64_t sum = XXH3_64bits(covered.data(), covered.size());
+  std::memcpy(bytes.data() + 56, &sum, sizeof sum);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(model_file)
+
+BOOST_AUTO_TEST_CASE(packed_integers_come_back_at_every_width) {
+  base::Rng rng(1);
+  for (int bits = 2; bits <= 8; ++bits)
+    for (std::size_t count : {0u, 1u, 3u, 8u, 17u, 1000u}) {
+      std::vector<std::int8_t> values(count);
+      for (auto& value : values)
+        value = static_cast<std::int8_t>(static_cast<int>(rng.below(1u << bits)) - (1 << (bits - 1)));
+      const std::string packed = pack_bits(values, bits);
+      BOOST_TEST(packed.size() == (count * static_cast<std::size_t>(bits) + 7) / 8);
+      BOOST_TEST(packed.size() == packed_bytes(count, bits));
+      BOOST_TEST((unpack_bits(packed, count, bits) == values));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_loaded_model_computes_what_the_saved_one_computed) {
+  const tests::TemporaryFolder folder;
+  for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small"})
+    for (int mix : {0, 2}) {
+      const DeployedModel model = example_model(name, mix);
+      const auto file = folder / "model.bsm";
+      save_model(model, file);
+      const DeployedModel loaded = load_model(file);
+      BOOST_TEST(loaded.network.hash() == model.network.hash());
+      BOOST_TEST((loaded.policy == model.policy));
+      BOOST_TEST((loaded.provenance == model.provenance));
+      BOOST_TEST((loaded.input.normalization.mean == model.input.normalization.mean));
+      BOOST_TEST(loaded.input.pad == 2);
+      BOOST_TEST(model_to_bytes(loaded) == model_to_bytes(model));
+      const SmallData data = make_small_data(8, model.network.nodes.front().output, 5, 9);
+      Tensor before, after;
+      IntegerNetwork(model, 4).run_all(data.images, before);
+      IntegerNetwork(loaded, 4).run_all(data.images, after);
+      for (std::int64_t i = 0; i < before.elements(); ++i) BOOST_REQUIRE(before.data()[i] == after.data()[i]);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(weights_take_their_true_width) {
+  Example example("resnet8", 3);
+  const auto size = [&](int bits) {
+    return model_to_bytes(deploy(example.network,
+                                 example.quantize(quant::uniform_policy(example.network.info(), {bits, 8}))))
+        .size();
+  };
+  std::int64_t weights = 0;
+  for (const auto& layer : example.network.info().layers) weights += layer.weights();
+  const auto saved = static_cast<double>(size(8) - size(2)), expected = static_cast<double>(weights) * 6 / 8;
+  BOOST_TEST(saved == expected, boost::test_tools::tolerance(0.02));
+}
+
+BOOST_AUTO_TEST_CASE(a_truncated_file_is_refused_at_every_length) {
+  const std::string bytes = model_to_bytes(example_model("cnn_small", 0));
+  for (std::size_t length = 0; length < bytes.size(); length += length < 200 ? 1 : 997)
+    BOOST_TEST(why_refused(bytes.substr(0, length)).starts_with("x.bsm: "));
+  BOOST_TEST(why_refused(bytes + "x").find("damaged") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_flipped_bit_is_refused_wherever_it_is) {
+  const std::string bytes = model_to_bytes(example_model("cnn_small", 0));
+  base::Rng rng(4);
+  for (int i = 0; i < 300; ++i) {
+    std::string flipped = bytes;
+    const std::size_t at = i < 64 ? static_cast<std::size_t>(i) : rng.below(bytes.size());
+    flipped[at] = static_cast<char>(flipped[at] ^ (1 << rng.below(8)));
+    BOOST_TEST(!why_refused(flipped).empty(), "a bit of byte " << at);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_hostile_file_with_a_right_checksum_is_refused_or_runs_but_reads_nothing_else) {
+  const std::string bytes = model_to_bytes(example_model("cnn_small", 2));
+  std::uint64_t description = 0;
+  std::memcpy(&description, bytes.data() + 24, sizeof description);
+  base::Rng rng(5);
+  int refused = 0;
+  for (int i = 0; i < 600; ++i) {
+    std::string changed = bytes;
+    for (std::uint64_t k = 0; k <= rng.below(3); ++k) {
+      const std::size_t at = 8 + rng.below(i % 3 == 0 ? 48 : 56 + description);
+      changed[at] = static_cast<char>(i % 2 == 0 ? '0' + static_cast<int>(rng.below(10))
+                                                 : static_cast<int>(rng.below(256)));
+    }
+    seal(changed);
+    refused += !why_refused(changed).empty();
+  }
+  BOOST_TEST(refused > 300);
+}
+
+BOOST_AUTO_TEST_CASE(other_files_and_other_versions_are_named_as_such) {
+  BOOST_TEST(why_refused("version: 1\n").find("no model file") != std::string::npos);
+  std::string bytes = model_to_bytes(example_model("cnn_small", 0));
+  bytes[8] = 9;
+  BOOST_TEST(why_refused(bytes).find("format version 9") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_kernel_that_does_not_exist_here_is_named_with_its_layer) {
+  DeployedModel model = example_model("cnn_small", 0);
+  for (DeployedStep& step : model.steps)
+    if (step.step.kind == quant::StepKind::layer) step.step.kernel = "packed_int8_sve";
+  const std::string why = why_refused(model_to_bytes(model));
+  BOOST_TEST(why.find("packed_int8_sve") != std::string::npos);
+  BOOST_TEST(why.find("conv1") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

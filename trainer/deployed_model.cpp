@@ -1,0 +1,211 @@
+#include "trainer/deployed_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "quant/base/error.hpp"
+#include "quant/fake_quantize.hpp"
+#include "quant/quantizer.hpp"
+
+namespace bitsmith::trainer {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// y = scale[c] * x + shift[c], per channel, as batch norm in evaluation computes it.
+struct Affine {
+  std::vector<double> scale, shift;
+};
+
+class Deployment {
+ public:
+  Deployment(const Network& network, const quant::Plan& plan)
+      : network_(network), info_(network.info()), plan_(plan) {}
+
+  DeployedModel run() const {
+    check_policy();
+    DeployedModel model;
+    model.network = info_;
+    model.policy = plan_.policy;
+    for (const quant::Step& step : plan_.steps) {
+      DeployedStep deployed{.step = step, .layer = {}, .other = {}};
+      if (step.kind == quant::StepKind::layer)
+        deployed.layer = layer_numbers(step);
+      else
+        deployed.other = other_numbers(step);
+      model.steps.push_back(std::move(deployed));
+    }
+    return model;
+  }
+
+ private:
+  const quant::Node& node(int index) const { return info_.nodes[static_cast<std::size_t>(index)]; }
+
+  void check_policy() const {
+    base::require(plan_.network != nullptr && plan_.network->hash() == info_.hash(),
+                  "deploy: the plan is of another network");
+    for (std::size_t i = 0; i < info_.layers.size(); ++i) {
+      const LayerQuantization& q = network_.quantization(static_cast<int>(i));
+      const quant::LayerBits bits = plan_.policy.layers[i];
+      base::require(q.weight_bits == bits.weight && q.activation_bits == bits.activation,
+                    "deploy: the network does not compute under the plan's policy");
+      base::require(!q.quantizes_activations() || q.activation_signed == info_.layers[i].input_signed,
+                    "deploy: a layer's input has the other sign");
+    }
+  }
+
+  const std::vector<float>& parameter(const std::string& name) const {
+    const Parameter* found = network_.find_parameter(name);
+    base::require(found != nullptr, "deploy: a network without one of its parameters");
+    return found->value;
+  }
+  const std::vector<float>& buffer(const std::string& name) const {
+    const Buffer* found = network_.find_buffer(name);
+    base::require(found != nullptr, "deploy: a network without one of its buffers");
+    return found->value;
+  }
+
+  Affine batch_norm(int index) const {
+    const quant::Node& norm = node(index);
+    const auto &gamma = parameter(norm.name + ".weight"), &beta = parameter(norm.name + ".bias");
+    const auto &mean = buffer(norm.name + ".running_mean"), &variance = buffer(norm.name + ".running_var");
+    Affine affine;
+    for (std::size_t c = 0; c < gamma.size(); ++c) {
+      const double deviation =
+          std::sqrt(static_cast<double>(variance[c]) + static_cast<double>(norm.epsilon));
+      // Rounded to fp32, like the scale that the trainer's evaluation multiplies with.
+      const auto scale = static_cast<float>(static_cast<double>(gamma[c]) / deviation);
+      affine.scale.push_back(static_cast<double>(scale));
+      affine.shift.push_back(static_cast<double>(beta[c]) -
+                             static_cast<double>(mean[c]) * static_cast<double>(scale));
+    }
+    return affine;
+  }
+
+  /// Batch norm after the layer and its bias, in real units.
+  Affine layer_affine(const quant::Step& step, const quant::LayerInfo& layer) const {
+    const auto channels = static_cast<std::size_t>(layer.output.channels);
+    Affine affine{std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};
+    if (step.batch_norm >= 0) affine = batch_norm(step.batch_norm);
+    if (!layer.bias) return affine;
+    const auto& bias = parameter(layer.name + ".bias");
+    for (std::size_t c = 0; c < channels; ++c)
+      affine.shift[c] += affine.scale[c] * static_cast<double>(bias[c]);
+    return affine;
+  }
+
+  /// The upper end of a fused or lone ReLU.
+  float relu_top(int index) const { return node(index).op == quant::Op::relu6 ? 6.0f : kInfinity; }
+
+  const LayerQuantization& reader(const quant::Step& step) const {
+    return network_.quantization(step.scale_of);
+  }
+
+  float input_scale(const quant::Step& step) const {
+    const LayerQuantization& q = network_.quantization(step.layer);
+    if (!q.quantizes_activations()) return 1.0f;
+    const int made_for = plan_.steps[static_cast<std::size_t>(step.first)].scale_of;
+    const float scale = network_.quantization(made_for).activation_scale;
+    if (scale != q.activation_scale)
+      throw base::UserError(fmt::format(
+          "layers '{}' and '{}' read the same tensor at {} bits, but at scales {} and {}: calibrate them "
+          "together",
+          info_.layers[static_cast<std::size_t>(made_for)].name,
+          info_.layers[static_cast<std::size_t>(step.layer)].name, q.activation_bits, scale,
+          q.activation_scale));
+    return scale;
+  }
+
+  std::vector<double> weight_scales(const quant::Step& step, const quant::LayerInfo& layer) const {
+    const auto channels = static_cast<std::size_t>(layer.output.channels);
+    if (step.bits.weight == quant::kFloatBits) return std::vector<double>(channels, 1.0);
+    const std::vector<float> found = network_.weight_scales(step.layer);
+    std::vector<double> scales;
+    for (std::size_t c = 0; c < channels; ++c)
+      scales.push_back(static_cast<double>(found[found.size() == 1 ? 0 : c]));
+    return scales;
+  }
+
+  void set_weights(const quant::Step& step, const quant::LayerInfo& layer,
+                   quant::LayerNumbers& numbers) const {
+    const std::vector<float>& weights = parameter(layer.name + ".weight");
+    if (step.bits.weight == quant::kFloatBits) {
+      numbers.float_weights = weights;
+      return;
+    }
+    const std::vector<float> scales = network_.weight_scales(step.layer);
+    const quant::IntegerRange range = quant::integer_range(step.bits.weight, true);
+    numbers.weights.resize(weights.size());
+    quant::quantize_channels_s8(weights.data(), static_cast<std::int64_t>(scales.size()),
+                                static_cast<std::int64_t>(weights.size() / scales.size()), scales.data(),
+                                range.low, range.high, numbers.weights.data());
+  }
+
+  quant::LayerNumbers layer_numbers(const quant::Step& step) const {
+    const quant::LayerInfo& layer = info_.layers[static_cast<std::size_t>(step.layer)];
+    quant::LayerNumbers numbers;
+    set_weights(step, layer, numbers);
+    const Affine affine = layer_affine(step, layer);
+    const std::vector<double> scales = weight_scales(step, layer);
+    const auto in = static_cast<double>(input_scale(step));
+    const float out = step.to == quant::Storage::f32 ? 1.0f : reader(step).activation_scale;
+    for (std::size_t c = 0; c < scales.size(); ++c) {
+      numbers.multiplier.push_back(
+          static_cast<float>(affine.scale[c] * in * scales[c] / static_cast<double>(out)));
+      numbers.bias.push_back(static_cast<float>(affine.shift[c] / static_cast<double>(out)));
+    }
+    if (step.fused_relu) {
+      numbers.low = 0.0f;
+      numbers.high = relu_top(step.activation) / out;
+    }
+    if (step.to != quant::Storage::f32) {
+      const auto range = quant::integer_range(reader(step).activation_bits, reader(step).activation_signed);
+      numbers.low = std::max(numbers.low, static_cast<float>(range.low));
+      numbers.high = std::min(numbers.high, static_cast<float>(range.high));
+    }
+    check_finite(layer.name, numbers.float_weights, numbers.multiplier, numbers.bias);
+    return numbers;
+  }
+
+  quant::StepNumbers other_numbers(const quant::Step& step) const {
+    quant::StepNumbers numbers;
+    if (step.kind == quant::StepKind::quantize) {
+      numbers.scale = reader(step).activation_scale;
+      numbers.range = quant::integer_range(reader(step).activation_bits, reader(step).activation_signed);
+    } else if (step.kind == quant::StepKind::batch_norm) {
+      const Affine affine = batch_norm(step.node);
+      for (double scale : affine.scale) numbers.multiplier.push_back(static_cast<float>(scale));
+      for (double shift : affine.shift) numbers.bias.push_back(static_cast<float>(shift));
+      check_finite(node(step.node).name, {}, numbers.multiplier, numbers.bias);
+    } else if (step.kind == quant::StepKind::relu) {
+      numbers.high = relu_top(step.node);
+    } else if (step.fused_relu) {
+      numbers.high = relu_top(step.activation);
+    }
+    return numbers;
+  }
+
+  static void check_finite(const std::string& name, const std::vector<float>& weights,
+                           const std::vector<float>& multiplier, const std::vector<float>& bias) {
+    const auto finite = [](float x) { return std::isfinite(x); };
+    for (const auto* values : {&weights, &multiplier, &bias})
+      if (!std::ranges::all_of(*values, finite))
+        throw base::UserError(
+            fmt::format("{}: a weight, or what batch norm makes of it, is not finite", name));
+  }
+
+  const Network& network_;
+  const quant::NetworkInfo& info_;
+  const quant::Plan& plan_;
+};
+
+}  // namespace
+
+DeployedModel deploy(const Network& network, const quant::Plan& plan) {
+  return Deployment(network, plan).run();
+}
+
+}  // namespace bitsmith::trainer

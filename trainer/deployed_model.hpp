@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "quant/kernels/kernel_table.hpp"
+#include "quant/kernels/step_kernels.hpp"
+#include "quant/network_info.hpp"
+#include "quant/plan.hpp"
+#include "quant/policy.hpp"
+#include "trainer/data/normalization.hpp"
+#include "trainer/network.hpp"
+
+namespace bitsmith::trainer {
+
+/// A step of a plan with all its numbers.
+struct DeployedStep {
+  quant::Step step;
+  quant::LayerNumbers layer;  ///< step.kind == layer
+  quant::StepNumbers other;   ///< every other kind
+};
+
+/// What files of images must become before the network sees them.
+struct InputForm {
+  Normalization normalization;  ///< empty: pixels are taken as they are, bytes scaled to 0..1
+  int pad = 0;                  ///< pixels of black on each side; the network's input includes them
+};
+
+/// A trained network under a policy as plain data: what a `.bsm` file holds, and all that IntegerNetwork
+/// needs.
+struct DeployedModel {
+  quant::NetworkInfo network;
+  quant::Policy policy;
+  std::vector<DeployedStep> steps;  ///< in execution order; the last gives the logits, in f32
+  InputForm input;
+  std::vector<std::pair<std::string, std::string>> provenance;  ///< (what, value), for people
+};
+
+/// The plan's numbers from the network's. Weights are quantized as the network's forward does; batch norm
+/// (its running statistics), bias and the scales of input, weights and output become one multiplier and one
+/// bias per channel. `network` must compute under plan.policy (see apply_policy). Throws UserError where a
+/// number is not finite, or where layers that share one quantized tensor have different scales for it.
+/// `input` and `provenance` are left empty.
+DeployedModel deploy(const Network& network, const quant::Plan& plan);
+
+}  // namespace bitsmith::trainer

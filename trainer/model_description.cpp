@@ -1,0 +1,105 @@
+#include "trainer/model_description.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "trainer/packed_bits.hpp"
+
+namespace bitsmith::trainer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using quant::Node;
+using quant::Op;
+
+Json array_json(std::string_view bytes, NumberStore& numbers) {
+  return {{"offset", numbers.add(bytes)}, {"bytes", bytes.size()}};
+}
+
+Json floats_json(const std::vector<float>& values, NumberStore& numbers) {
+  return array_json({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}, numbers);
+}
+
+Json bound_json(float bound) { return std::isfinite(bound) ? Json(bound) : Json(nullptr); }
+
+Json node_json(const Node& node) {
+  Json json{{"name", node.name}, {"op", quant::op_name(node.op)}, {"inputs", node.inputs}};
+  if (node.op == Op::conv || node.op == Op::linear) {
+    json["outputs"] = node.output.channels;
+    json["bias"] = node.bias;
+  }
+  if (node.op == Op::conv) json["groups"] = node.groups;
+  if (node.op == Op::conv || node.op == Op::max_pool || node.op == Op::average_pool)
+    for (auto field : kWindowFields) json["window"].push_back(node.window.*field);
+  if (node.op == Op::batch_norm) json["epsilon"] = node.epsilon;
+  return json;
+}
+
+Json network_json(const quant::NetworkInfo& network) {
+  const quant::Shape input = network.nodes.front().output;
+  Json json{{"name", network.name}, {"input", {input.channels, input.height, input.width}}};
+  json["nodes"] = Json::array();
+  for (std::size_t i = 1; i < network.nodes.size(); ++i) json["nodes"].push_back(node_json(network.nodes[i]));
+  return json;
+}
+
+Json step_json(const DeployedModel& model, const DeployedStep& deployed, NumberStore& numbers) {
+  Json json{{"key", deployed.step.shape_key(model.network)}};
+  if (deployed.step.kind == quant::StepKind::layer) {
+    const quant::LayerNumbers& layer = deployed.layer;
+    json["weights"] = layer.weights.empty()
+                          ? floats_json(layer.float_weights, numbers)
+                          : array_json(pack_bits(layer.weights, deployed.step.bits.weight), numbers);
+    json["multiplier"] = floats_json(layer.multiplier, numbers);
+    json["bias"] = floats_json(layer.bias, numbers);
+    json["low"] = bound_json(layer.low);
+    json["high"] = bound_json(layer.high);
+    return json;
+  }
+  const quant::StepNumbers& other = deployed.other;
+  if (deployed.step.kind == quant::StepKind::quantize) {
+    json["scale"] = other.scale;
+    json["range"] = {other.range.low, other.range.high};
+  }
+  if (deployed.step.kind == quant::StepKind::batch_norm) {
+    json["multiplier"] = floats_json(other.multiplier, numbers);
+    json["bias"] = floats_json(other.bias, numbers);
+  }
+  json["high"] = bound_json(other.high);
+  return json;
+}
+
+}  // namespace
+
+std::uint64_t NumberStore::add(std::string_view array) {
+  bytes_.resize((bytes_.size() + kAlignment - 1) / kAlignment * kAlignment);
+  const std::uint64_t offset = bytes_.size();
+  bytes_ += array;
+  return offset;
+}
+
+std::string describe_model(const DeployedModel& model, NumberStore& numbers) {
+  Json json;
+  json["network"] = network_json(model.network);
+  std::vector<std::string> kernels(model.network.layers.size());
+  for (const DeployedStep& deployed : model.steps)
+    if (deployed.step.kind == quant::StepKind::layer)
+      kernels[static_cast<std::size_t>(deployed.step.layer)] = deployed.step.kernel;
+  json["layers"] = Json::array();
+  for (std::size_t i = 0; i < kernels.size(); ++i)
+    json["layers"].push_back({{"name", model.network.layers[i].name},
+                              {"weight_bits", model.policy.layers[i].weight},
+                              {"activation_bits", model.policy.layers[i].activation},
+                              {"kernel", kernels[i]}});
+  json["steps"] = Json::array();
+  for (const DeployedStep& step : model.steps) json["steps"].push_back(step_json(model, step, numbers));
+  json["input"] = {{"mean", model.input.normalization.mean},
+                   {"deviation", model.input.normalization.deviation},
+                   {"pad", model.input.pad}};
+  json["provenance"] = Json::object();
+  for (const auto& [what, value] : model.provenance) json["provenance"][what] = value;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace bitsmith::trainer

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "trainer/deployed_model.hpp"
+
+namespace bitsmith::trainer {
+
+/// A deployed model as one file (`.bsm`), format version 1. Little-endian; every number is where the header
+/// and the description say, aligned, without pointers, so that a file can be mapped into memory as it is.
+///
+///   bytes   content
+///   0..7    "BITSMITH"
+///   8..11   u32 format version
+///   12..15  u32 0
+///   16..23  u64 size of the file
+///   24..31  u64 size of the description
+///   32..39  u64 where the numbers begin: 64 + size of the description, rounded up to a multiple of 64
+///   40..55  0
+///   56..63  u64 XXH3 of bytes 0..55 and then of bytes 64 to the end, as one stream
+///   64..    the description: JSON; then zeros; then the numbers, each array at a multiple of 64
+///
+/// The description: `network` {name, input [C, H, W], nodes [{name, op, inputs, outputs (conv, linear),
+/// window [kernel h w, stride h w, dilation h w, padding top left bottom right], groups, bias, epsilon}]},
+/// `layers`
+/// [{name, weight_bits, activation_bits, kernel}], `steps` [{key, ...}], `input` {mean, deviation, pad},
+/// `provenance` {...}. The steps are not free: they are what quant::lower makes of network, bits and kernels,
+/// and `key` (Step::shape_key) says what that was. A step's arrays are {offset, bytes} from where the numbers
+/// begin: `multiplier` and `bias` f32, `weights` at their true width (a value v of b bits is the lowest b
+/// bits of its two's complement; value i takes bits i*b .. i*b+b-1 of the array, counted from the lowest bit
+/// of byte 0) or f32. Its scalars: `low`, `high` (null: infinite), `scale`, `range` [low, high].
+inline constexpr std::uint32_t kModelFileVersion = 1;
+inline constexpr std::string_view kModelFileMagic = "BITSMITH";
+
+std::string model_to_bytes(const DeployedModel& model);
+/// Throws UserError (`name`: what is wrong) for bytes that are no model, of another version, truncated,
+/// damaged, or that contradict themselves. Nothing is read or allocated that the size of `bytes` does not
+/// cover.
+DeployedModel model_from_bytes(std::string_view bytes, const std::string& name);
+
+/// Atomic: kill -9 leaves the old file or the new one.
+void save_model(const DeployedModel& model, const std::filesystem::path& path);
+DeployedModel load_model(const std::filesystem::path& path);
+
+}  // namespace bitsmith::trainer
