@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "experiments/text_table.hpp"
+#include "experiments/verdict.hpp"
 
 namespace bitsmith::experiments {
 
@@ -80,6 +81,7 @@ std::string winner_table(const RunResults& results) {
                    {"a bits"},
                    {"kernel", Align::left},
                    {"us"},
+                   {"measured us"},
                    {"share %"},
                    {"", Align::left}});
   double total = winner.other_microseconds;
@@ -90,14 +92,32 @@ std::string winner_table(const RunResults& results) {
     table.add({layer.name, std::string(quant::layer_kind_name(layer.kind)), std::to_string(layer.weights()),
                bits_text(winner.policy.layers[i].weight), bits_text(winner.policy.layers[i].activation),
                cost.kernel.empty() ? "-" : cost.kernel, value_text(cost.microseconds, 1),
+               value_text(cost.measured_microseconds, 1),
                std::isfinite(cost.share) ? fmt::format("{:.1f}", 100 * cost.share) : "-", bar(cost.share)});
   }
   if (std::isfinite(total) && total > 0) {
     const double share = winner.other_microseconds / total;
     table.add({"(between layers)", "", "", "", "", "", value_text(winner.other_microseconds, 1),
-               fmt::format("{:.1f}", 100 * share), bar(share)});
+               value_text(winner.measured_other_microseconds, 1), fmt::format("{:.1f}", 100 * share),
+               bar(share)});
   }
   return table.text();
+}
+
+/// Predicted beside executed, simulated beside deployed.
+std::string proof(const RunResults& results) {
+  const Winner& winner = results.winner;
+  std::string text;
+  if (std::isfinite(winner.predicted_ms) && std::isfinite(winner.measured_ms))
+    text += fmt::format("Latency of the winner: predicted {:.4f} ms, measured {:.4f} ms ({:+.1f} %)\n",
+                        winner.predicted_ms, winner.measured_ms,
+                        100 * (winner.measured_ms / winner.predicted_ms - 1));
+  if (std::isfinite(winner.deployed_test_accuracy))
+    text += fmt::format("Deployed on integers: test {} %, same class as in training for {} % of the images\n",
+                        percent(winner.deployed_test_accuracy), percent(winner.agreement));
+  const std::string verdict = latency_verdict(results);
+  if (!verdict.empty()) text += verdict + "\n";
+  return text;
 }
 
 std::string duration(double seconds) {
@@ -112,7 +132,8 @@ std::string terminal_report(const RunResults& results) {
     text += "Methods compared (" + results.network + ")\n" + methods_table(results) + "\n";
   if (!results.constraints.empty()) text += "Constraints\n" + constraints_table(results) + "\n";
   if (!results.winner.method.empty())
-    text += "Winner: " + results.winner.method + ", layer by layer\n" + winner_table(results) + "\n";
+    text += "Winner: " + results.winner.method + ", layer by layer\n" + winner_table(results) + "\n" +
+            proof(results);
   if (!results.training.empty()) {
     const TrainingPoint& last = results.training.back();
     text += fmt::format("Training: {:g} epochs, loss {}", last.epoch, value_text(last.loss, 4));

@@ -71,9 +71,10 @@ struct MethodSummary {
 
 /// What one layer of the winner costs.
 struct LayerCost {
-  std::string kernel;              ///< that was priced; empty when latency was not
-  double microseconds = kUnknown;  ///< predicted
-  double share = kUnknown;         ///< of the network's latency, 0..1
+  std::string kernel;                       ///< that was priced; empty when latency was not
+  double microseconds = kUnknown;           ///< predicted
+  double share = kUnknown;                  ///< of the network's latency, 0..1
+  double measured_microseconds = kUnknown;  ///< of the kernel within the network, executed
 };
 
 struct Winner {
@@ -81,6 +82,11 @@ struct Winner {
   quant::Policy policy;
   std::vector<LayerCost> layers;         ///< one per layer
   double other_microseconds = kUnknown;  ///< steps that are no layer: pooling, additions, conversions
+  double measured_other_microseconds = kUnknown;
+  double predicted_ms = kUnknown,
+         measured_ms = kUnknown;             ///< a batch through the whole network: priced, executed
+  double deployed_test_accuracy = kUnknown;  ///< of the integer network
+  double agreement = kUnknown;  ///< share of test images to which it and the simulation give the same class
 };
 
 /// Everything that a run has found; a run that was stopped after some stage has the parts of the later ones

@@ -216,7 +216,7 @@ void read_methods(const File& file, RunResults& results) {
   }
 }
 
-void read_winner(const File& file, RunResults& results) {
+void read_winner(const File& file, std::int64_t schema, RunResults& results) {
   if (!file.is_group("winner")) return;  // a run that was stopped before
   Table table(file, "winner");
   table.rows_are(results.layers.size());
@@ -230,8 +230,16 @@ void read_winner(const File& file, RunResults& results) {
   const auto share = table.numbers<double>("share");
   for (std::size_t i = 0; i < weight.size(); ++i) {
     winner.policy.layers.push_back({weight[i], activation[i]});
-    winner.layers.push_back({kernel[i], microseconds[i], share[i]});
+    winner.layers.push_back({kernel[i], microseconds[i], share[i], kUnknown});
   }
+  if (schema < 2) return;
+  winner.measured_other_microseconds = table.number("measured_other_microseconds");
+  winner.predicted_ms = table.number("predicted_ms");
+  winner.measured_ms = table.number("measured_ms");
+  winner.deployed_test_accuracy = table.number("deployed_test_accuracy");
+  winner.agreement = table.number("agreement");
+  const auto measured = table.numbers<double>("measured_microseconds");
+  for (std::size_t i = 0; i < measured.size(); ++i) winner.layers[i].measured_microseconds = measured[i];
 }
 
 bool is_ours(const File& file) {
@@ -267,7 +275,7 @@ RunResults read_results(const std::filesystem::path& path) {
   for (const std::string& name : file.children("searches"))
     results.searches.push_back(read_search(file, "searches/" + name, results));
   read_methods(file, results);
-  read_winner(file, results);
+  read_winner(file, schema, results);
   return results;
 }
 

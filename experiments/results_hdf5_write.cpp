@@ -236,6 +236,11 @@ void write_winner(File& file, const RunResults& results) {
   Table table(file, "winner");
   file.set_attribute("winner", "method", winner.method);
   file.set_attribute("winner", "other_microseconds", winner.other_microseconds);
+  file.set_attribute("winner", "measured_other_microseconds", winner.measured_other_microseconds);
+  file.set_attribute("winner", "predicted_ms", winner.predicted_ms);
+  file.set_attribute("winner", "measured_ms", winner.measured_ms);
+  file.set_attribute("winner", "deployed_test_accuracy", winner.deployed_test_accuracy);
+  file.set_attribute("winner", "agreement", winner.agreement);
   table.rows_are(layer_scale);
   const auto bits = [&](int quant::LayerBits::*which) {
     return column(winner.policy.layers, [&](auto& row) { return static_cast<std::uint8_t>(row.*which); });
@@ -249,6 +254,9 @@ void write_winner(File& file, const RunResults& results) {
                 "predicted time");
   table.numbers("share", column(winner.layers, [](auto& row) { return row.share; }), "1",
                 "share of the network's predicted latency");
+  table.numbers("measured_microseconds",
+                column(winner.layers, [](auto& row) { return row.measured_microseconds; }), "us",
+                "time when executed");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "experiments/verdict.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/yaml.hpp"
 
@@ -63,10 +64,17 @@ Json winner_json(const RunResults& results) {
     row["kernel"] = winner.layers[i].kernel.empty() ? Json(nullptr) : Json(winner.layers[i].kernel);
     row["microseconds"] = number(winner.layers[i].microseconds);
     row["share"] = number(winner.layers[i].share);
+    row["measured_microseconds"] = number(winner.layers[i].measured_microseconds);
     layers.push_back(std::move(row));
   }
   object["layers"] = std::move(layers);
   object["other_microseconds"] = number(winner.other_microseconds);
+  object["measured_other_microseconds"] = number(winner.measured_other_microseconds);
+  object["predicted_ms"] = number(winner.predicted_ms);
+  object["measured_ms"] = number(winner.measured_ms);
+  object["deployed_test_accuracy"] = number(winner.deployed_test_accuracy);
+  object["agreement"] = number(winner.agreement);
+  object["verdict"] = latency_verdict(results);
   return object;
 }
 

@@ -38,6 +38,7 @@ void fill_layers(const Pricing& pricing, const quant::NetworkInfo& network, Winn
   const hwmodels::Cost cost = pricing.host->price(network, winner.policy);
   base::require(cost.steps.size() == plan.steps.size(), "the host model prices the plan step by step");
   const double total_ms = cost.totals.front();
+  winner.predicted_ms = total_ms;
   winner.other_microseconds = 0;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const double ms = cost.steps[i].values.front();
@@ -45,19 +46,23 @@ void fill_layers(const Pricing& pricing, const quant::NetworkInfo& network, Winn
       winner.other_microseconds += 1e3 * ms;
       continue;
     }
-    winner.layers[static_cast<std::size_t>(plan.steps[i].layer)] = {cost.steps[i].kernel, 1e3 * ms,
-                                                                    ms / total_ms};
+    LayerCost& layer = winner.layers[static_cast<std::size_t>(plan.steps[i].layer)];
+    layer.kernel = cost.steps[i].kernel;
+    layer.microseconds = 1e3 * ms;
+    layer.share = ms / total_ms;
   }
 }
 
 }  // namespace
 
-void deliver(const Contest& contest, const Pricing& pricing, RunResults& results) {
+void describe_winner(const Contest& contest, const Pricing& pricing, RunResults& results) {
+  fill_constraints(contest, results);
+  fill_layers(pricing, contest.budget.network(), results.winner);
+}
+
+void deliver(const Contest& contest, const RunResults& results) {
   const quant::NetworkInfo& network = contest.budget.network();
   const quant::Policy& policy = results.winner.policy;
-  fill_constraints(contest, results);
-  fill_layers(pricing, network, results.winner);
-
   const fs::path output = contest.config.output;
   const auto beside = [&](const char* extension) { return fs::path(output).replace_extension(extension); };
   base::replace_file(beside(".policy.yaml"), quant::policy_to_yaml(network, policy));

@@ -9,6 +9,7 @@
 #include "experiments/config/dump.hpp"
 #include "experiments/pipeline/comparison.hpp"
 #include "experiments/pipeline/deliver.hpp"
+#include "experiments/pipeline/deployment.hpp"
 #include "experiments/pipeline/pricing.hpp"
 #include "experiments/pipeline/scoring.hpp"
 #include "experiments/pipeline/stage_clock.hpp"
@@ -139,7 +140,9 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   run_finals(contest, results);
   results.stages.push_back(finetune_clock.stop());
   results.provenance.finished = now();
-  deliver(contest, pricing, results);
+  describe_winner(contest, pricing, results);
+  deploy_winner(contest, pricing, data, results);
+  deliver(contest, results);
   workspace.forget_run();
   return results;
 }

@@ -32,8 +32,9 @@ hwmodels::BitChoices priced_bits(const Config& config) {
 
 hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo& network,
                                   const hwmodels::BitChoices& choices, const Workspace& workspace,
-                                  const Reporter& reporter) {
-  if (std::filesystem::exists(workspace.prices())) return hwmodels::load_latency_table(workspace.prices());
+                                  const Reporter& reporter, Prices prices) {
+  if (prices == Prices::of_the_run && std::filesystem::exists(workspace.prices()))
+    return hwmodels::load_latency_table(workspace.prices());
   const std::filesystem::path file = config.hardware.host.table.empty()
                                          ? workspace.file("latency.h5")
                                          : std::filesystem::path(config.hardware.host.table);
@@ -45,14 +46,14 @@ hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo
                             report.kept, file.string()));
   for (const auto& reason : report.reasons)
     if (report.kept + report.measured > report.measured || report.measured == 0) reporter.note(reason);
-  hwmodels::save_latency_table(table, workspace.prices());
+  if (prices == Prices::of_the_run) hwmodels::save_latency_table(table, workspace.prices());
   return table;
 }
 
 }  // namespace
 
 Pricing make_pricing(const Config& config, const quant::NetworkInfo& network, const Workspace& workspace,
-                     const Reporter& reporter) {
+                     const Reporter& reporter, Prices prices) {
   Pricing pricing;
   hwmodels::CostModelContext context{
       network, config.quantization, config.hardware.host, config.hardware.program, priced_bits(config),
@@ -61,7 +62,7 @@ Pricing make_pricing(const Config& config, const quant::NetworkInfo& network, co
   if (!config.hardware.program.command.empty() && !config.hardware.has_model("command"))
     names.emplace_back("command");
   if (config.hardware.has_model("host")) {
-    pricing.table = host_table(config, network, context.choices, workspace, reporter);
+    pricing.table = host_table(config, network, context.choices, workspace, reporter, prices);
     context.table = &pricing.table;
   }
   std::vector<std::unique_ptr<hwmodels::CostModel>> models;

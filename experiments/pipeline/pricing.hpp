@@ -18,11 +18,15 @@ struct Pricing {
   const hwmodels::HostModel* host = nullptr;  ///< one of `models`, where this host is priced
 };
 
+enum class Prices {
+  of_the_run,  ///< frozen in Workspace::prices(): a run that is resumed keeps them, whatever has changed
+               ///< since
+  of_today,    ///< frozen ones are neither read nor written
+};
+
 /// Makes the configured cost models. For the host, measures what the table (`hardware.host.table`, else
-/// latency.h5 in the work folder) does not hold yet, and freezes the prices of this run in
-/// Workspace::prices(); where they are frozen already they are used as they are, whatever has changed since:
-/// a run that is resumed keeps its prices.
+/// latency.h5 in the work folder) does not hold yet.
 Pricing make_pricing(const Config& config, const quant::NetworkInfo& network, const Workspace& workspace,
-                     const Reporter& reporter);
+                     const Reporter& reporter, Prices prices = Prices::of_the_run);
 
 }  // namespace bitsmith::experiments

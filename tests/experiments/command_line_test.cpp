@@ -37,8 +37,8 @@ BOOST_AUTO_TEST_SUITE(command_line)
 BOOST_AUTO_TEST_CASE(help_and_version_succeed_and_document_the_exit_codes) {
   const base::ProcessResult help = bitsmith_says({"--help"});
   BOOST_TEST(help.exit_code == 0);
-  for (const char* part :
-       {"run", "train", "profile", "search", "finetune", "check", "describe", "show", "Exit codes"})
+  for (const char* part : {"run", "train", "profile", "search", "finetune", "check", "describe", "show",
+                           "infer", "verify", "Exit codes"})
     BOOST_TEST(help.out.find(part) != std::string::npos, part);
   BOOST_TEST(bitsmith_says({"run", "--help"}).out.find("--resume") != std::string::npos);
   BOOST_TEST(bitsmith_says({"--version"}).out == "0.1.0\n");

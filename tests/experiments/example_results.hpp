@@ -46,7 +46,9 @@ inline RunResults example_results() {
   MethodSummary nothing;
   nothing.name = "uniform within budget";
   results.methods = {fp32, ddpg, nothing};
-  results.winner = {"ddpg", first.policy, {{"conv_s8", 30.5, 0.6}, {"", 10.0, 0.2}}, 10.25};
+  results.winner = {"ddpg", first.policy, {{"conv_s8", 30.5, 0.6, 31.0}, {"", 10.0, 0.2, kUnknown}},
+                    10.25,  11.5,         1.1,
+                    1.15,   0.86,         0.999};
   return results;
 }
 

@@ -92,6 +92,9 @@ class Experiment {
 /// What must not depend on threads, interruptions or the time of day.
 json essence(json results) {
   for (const char* key : {"provenance", "stages", "config"}) results.erase(key);
+  json& winner = results["winner"];
+  for (const char* key : {"measured_ms", "measured_other_microseconds"}) winner.erase(key);
+  for (json& layer : winner["layers"]) layer.erase("measured_microseconds");
   return results;
 }
 
@@ -218,6 +221,64 @@ BOOST_AUTO_TEST_CASE(users_own_evaluator_and_device_take_the_place_of_the_built_
   for (const json& constraint : results["constraints"]) BOOST_TEST(constraint["met"] == true);
   BOOST_TEST(results["methods"].back()["evaluations"] == 6);
   BOOST_TEST(results["methods"].back()["test_accuracy"].is_null());
+}
+
+BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
+  const Experiment experiment;
+  const std::string output = experiment.output("r.h5"), model = experiment.output("r.bsm");
+  const std::string images = experiment.output("test.h5");
+  const json winner = experiment.run({"run", "--output", output})["winner"];
+  BOOST_TEST(winner["measured_ms"].get<double>() > 0);
+  BOOST_TEST(winner["agreement"].get<double>() >= 0.99);  // 120 images: at most one differs
+  BOOST_TEST(!winner["verdict"].get<std::string>().empty());
+  for (const json& layer : winner["layers"]) BOOST_TEST(layer["measured_microseconds"].get<double>() > 0);
+
+  const auto says = [](std::vector<std::string> words) {
+    words.insert(words.begin(), BITSMITH_EXECUTABLE);
+    return base::run_process(words, "", kTimeout_s);
+  };
+  for (const char* batch : {"1", "50"}) {
+    const auto inferred = says({"infer", model, images, "--batch", batch, "--json"});
+    BOOST_REQUIRE_MESSAGE(inferred.exit_code == 0, inferred.err);
+    const json inference = json::parse(inferred.out);
+    BOOST_TEST(inference["images"] == 120);
+    BOOST_TEST(inference["accuracy"] == winner["deployed_test_accuracy"]);
+    BOOST_TEST(inference["latency_ms"]["min"] <= inference["latency_ms"]["median"]);
+    BOOST_TEST(inference["latency_ms"]["median"] <= inference["latency_ms"]["max"]);
+  }
+  BOOST_TEST(says({"infer", model, images}).out.find("images/s") != std::string::npos);
+
+  const auto verified = says({"verify", output, "--random", "3", "--rounds", "2", "--json"});
+  BOOST_REQUIRE_MESSAGE(verified.exit_code == 0, verified.err);
+  const json verification = json::parse(verified.out);
+  BOOST_REQUIRE(verification["policies"].size() == 4u);
+  BOOST_TEST(verification["policies"][0]["label"] == "winner");
+  for (const json& policy : verification["policies"]) {
+    double sum = 0;
+    for (const json& step : policy["steps"]) sum += step["predicted_us"].get<double>();
+    BOOST_TEST(sum == 1e3 * policy["predicted_ms"].get<double>(), boost::test_tools::tolerance(1e-9));
+    BOOST_TEST(policy["measured_ms"].get<double>() > 0);
+  }
+  const auto unsearched = says({"verify", experiment.output("tiny.yaml"), "--random", "2", "--batch", "2",
+                                "--rounds", "1", "--quiet"});
+  BOOST_TEST(unsearched.exit_code == 0, unsearched.err);
+  BOOST_TEST(unsearched.out.find("Batch 2, 1 rounds: median error") != std::string::npos, unsearched.out);
+  BOOST_TEST(says({"verify", experiment.output("tiny.yaml"), "--random", "0"}).exit_code == 2);
+  BOOST_TEST(says({"verify", experiment.output("none.h5")}).exit_code == 2);
+  BOOST_TEST(says({"verify", images}).exit_code == 2);
+
+  for (const std::vector<std::string>& mistake : {std::vector<std::string>{"infer", output, images},
+                                                  {"infer", experiment.output("none.bsm"), images},
+                                                  {"infer", model, "fashion_mnist"},
+                                                  {"infer", model, experiment.output("none.h5")},
+                                                  {"infer", model, model, model},
+                                                  {"infer", model, images, "--format", "idk"},
+                                                  {"infer", model, images, "--images", "121"},
+                                                  {"infer", model, images, "--batch", "0"}}) {
+    const auto refused = says(mistake);
+    BOOST_TEST(refused.exit_code == 2, refused.err);
+    BOOST_TEST(refused.out == "");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(results_do_not_depend_on_the_number_of_threads) {

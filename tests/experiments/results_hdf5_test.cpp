@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(foreign_truncated_and_newer_files_are_refused) {
   });
   BOOST_TEST(error_of(folder / "newer.h5") ==
              (folder / "newer.h5").string() +
-                 ": schema version 2, this program reads 1 to 1; use a newer bitsmith");
+                 ": schema version 3, this program reads 1 to 2; use a newer bitsmith");
   base::hdf5::write_file(folder / "hollow.h5", [](base::hdf5::File& file) {
     file.set_attribute("/", "Conventions", "bitsmith-results");
     file.set_attribute("/", "schema_version", kResultsSchema);
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(h5py_and_h5dump_can_read_the_file) {
   const std::string script = R"(
 import sys, h5py
 f = h5py.File(sys.argv[1])
-assert f.attrs['schema_version'] == 1
+assert f.attrs['schema_version'] == 2
 missing = []
 def visit(name, item):
     if isinstance(item, h5py.Dataset):
@@ -141,6 +141,28 @@ assert f['config'].asstr()[()].startswith('seed: 1')
       base::run_process({"h5dump", "-d", "/methods/size_kib", path.string()}, "", 60);
   BOOST_TEST(dump.exit_code == 0, dump.err);
   BOOST_TEST(dump.out.find("0.49") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(files_of_the_first_schema_are_read_without_what_was_executed) {
+  const tests::TemporaryFolder folder;
+  const auto path = folder / "r.h5";
+  write_results(path, example_results());
+  const std::string script = R"(
+import sys, h5py
+f = h5py.File(sys.argv[1], 'r+')
+f.attrs['schema_version'] = 1
+winner = f['winner']
+del winner['measured_microseconds']
+for key in ('measured_other_microseconds', 'predicted_ms', 'measured_ms', 'deployed_test_accuracy', 'agreement'):
+    del winner.attrs[key]
+)";
+  const base::ProcessResult python =
+      base::run_process({"/usr/bin/python3", "-c", script, path.string()}, "", 60);
+  BOOST_REQUIRE_MESSAGE(python.exit_code == 0, python.err);
+  const Winner winner = read_results(path).winner;
+  BOOST_TEST(winner.layers[0].microseconds == 30.5);
+  BOOST_TEST(std::isnan(winner.layers[0].measured_microseconds));
+  BOOST_TEST(std::isnan(winner.measured_ms));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

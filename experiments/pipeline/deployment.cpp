@@ -1,0 +1,103 @@
+#include "experiments/pipeline/deployment.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "experiments/verification.hpp"
+#include "quant/plan.hpp"
+#include "trainer/checkpoint.hpp"
+#include "trainer/data/data_sources.hpp"
+#include "trainer/integer_network.hpp"
+#include "trainer/model_file.hpp"
+#include "trainer/training_loop.hpp"
+
+namespace bitsmith::experiments {
+namespace {
+
+constexpr int kTestBatch = 100, kRounds = 7;
+
+quant::Plan plan_of(const Contest& contest, const Pricing& pricing, const quant::Policy& policy) {
+  const quant::NetworkInfo& network = contest.budget.network();
+  return pricing.host != nullptr ? quant::lower(network, policy, *pricing.host)
+                                 : quant::lower(network, policy);
+}
+
+int best_class(const trainer::Tensor& logits, int image) {
+  const float* first = logits.sample(image);
+  return static_cast<int>(std::max_element(first, first + logits.shape().elements()) - first);
+}
+
+/// Accuracy of the integer network, and the share of images to which the simulation gives the same class.
+void test_deployed(trainer::Network& simulated, trainer::IntegerNetwork& deployed,
+                   trainer::BatchSource& images, Winner& winner) {
+  trainer::Tensor logits;
+  std::int64_t same = 0;
+  const auto run_both = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
+    deployed.run_all(batch, logits);
+    const trainer::Tensor& reference = simulated.forward(batch, trainer::Mode::evaluate);
+    for (int n = 0; n < batch.batch(); ++n) same += best_class(reference, n) == best_class(logits, n);
+    return logits;
+  };
+  const trainer::EvaluationResult result = trainer::evaluate_logits(images, run_both);
+  winner.deployed_test_accuracy = result.accuracy;
+  winner.agreement = static_cast<double>(same) / static_cast<double>(result.images);
+}
+
+trainer::DeployedModel make_model(const Contest& contest, const Pricing& pricing, const trainer::Data& data,
+                                  const trainer::Network& network, const RunResults& results) {
+  const quant::Policy& policy = results.winner.policy;
+  trainer::DeployedModel model = trainer::deploy(network, plan_of(contest, pricing, policy));
+  model.input = {data.train().normalization(), contest.config.data.pad};
+  model.provenance = {{"program", "bitsmith " + results.provenance.version},
+                      {"git", results.provenance.git},
+                      {"cpu", results.provenance.cpu},
+                      {"isa", results.provenance.isa},
+                      {"finished", results.provenance.finished},
+                      {"identity", results.identity},
+                      {"method", results.winner.method}};
+  return model;
+}
+
+void fill_measured(const VerifiedPolicy& verified, Winner& winner) {
+  winner.measured_ms = verified.measured_ms;
+  winner.measured_other_microseconds = 0;
+  for (const VerifiedStep& step : verified.steps)
+    if (step.layer < 0)
+      winner.measured_other_microseconds += step.measured_us;
+    else
+      winner.layers[static_cast<std::size_t>(step.layer)].measured_microseconds = step.measured_us;
+}
+
+}  // namespace
+
+void deploy_winner(const Contest& contest, const Pricing& pricing, const trainer::Data& data,
+                   RunResults& results) {
+  contest.reporter.stage("deploy");
+  Winner& winner = results.winner;
+  const quant::NetworkInfo& info = contest.budget.network();
+  const int batch = contest.config.hardware.host.batch;
+  std::vector<Executable> executables;
+  const auto checkpoint = contest.workspace.final_network(winner.policy.hash());
+  if (std::filesystem::exists(checkpoint)) {
+    trainer::Network network(info, 0, contest.config.train.shards);
+    trainer::load_checkpoint(checkpoint, network);
+    const trainer::DeployedModel model = make_model(contest, pricing, data, network, results);
+    const std::filesystem::path output = contest.config.output;
+    trainer::save_model(model, std::filesystem::path(output).replace_extension(".bsm"));
+    trainer::IntegerNetwork deployed(model, kTestBatch);
+    const trainer::DataPart test = data.load_test();
+    trainer::EvaluationSource images(test, kTestBatch);
+    test_deployed(network, deployed, images, winner);
+    if (pricing.host != nullptr)
+      executables.push_back({"winner", winner.policy, trainer::IntegerNetwork(model, batch)});
+  } else if (pricing.host != nullptr) {
+    executables.push_back(make_executable("winner", winner.policy, *pricing.host, batch));
+  }
+  if (executables.empty()) return;
+  const Verification verification =
+      verify_latency(*pricing.host, hwmodels::median_canary(pricing.table.canaries), executables, kRounds,
+                     static_cast<std::uint64_t>(contest.config.seed), contest.reporter.progress);
+  fill_measured(verification.policies.front(), winner);
+}
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,152 @@
+#include "experiments/verification.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hwmodels/measurement.hpp"
+#include "hwmodels/stopwatch.hpp"
+#include "quant/base/error.hpp"
+#include "quant/base/random.hpp"
+#include "quant/plan.hpp"
+#include "trainer/network.hpp"
+
+namespace bitsmith::experiments {
+namespace {
+
+constexpr double kRoundNs = 4e6;  // of each policy
+constexpr int kLeastRuns = 5;
+
+double since(std::int64_t start) { return static_cast<double>(hwmodels::now_ns() - start); }
+
+/// What reading the clock itself takes.
+double clock_overhead_ns() {
+  std::vector<double> empty;
+  for (int i = 0; i < 101; ++i) {
+    const std::int64_t start = hwmodels::now_ns();
+    empty.push_back(since(start));
+  }
+  return hwmodels::median(std::move(empty));
+}
+
+/// The samples of one policy: a total per round, and each step's times per round.
+class Stopwatch {
+ public:
+  explicit Stopwatch(Executable& executable)
+      : network_(executable.network),
+        images_(static_cast<std::size_t>(network_.input().elements() * network_.batch())),
+        logits_(static_cast<std::size_t>(network_.outputs() * network_.batch())),
+        steps_(network_.steps().size()) {
+    base::Rng rng(1);
+    for (float& pixel : images_) pixel = static_cast<float>(rng.uniform(-1, 1));
+    run();
+    const double first = run();
+    runs_ = std::max(kLeastRuns, static_cast<int>(kRoundNs / 2 / std::max(first, 1.0)));
+  }
+
+  /// `clock`: the machine's clock in this round over the table's.
+  void round(double clock, double overhead_ns) {
+    run();
+    std::vector<double> totals;
+    for (int i = 0; i < runs_; ++i) totals.push_back(run() - overhead_ns);
+    totals_.push_back(hwmodels::median(std::move(totals)) * clock);
+    std::vector<std::vector<double>> each(steps_.size());
+    for (int i = 0; i < runs_; ++i)
+      for (std::size_t step = 0; step < each.size(); ++step) {
+        const std::int64_t start = hwmodels::now_ns();
+        network_.run_step(static_cast<int>(step), images_.data(), logits_.data());
+        each[step].push_back(since(start) - overhead_ns);
+      }
+    for (std::size_t step = 0; step < each.size(); ++step)
+      steps_[step].push_back(hwmodels::median(std::move(each[step])) * clock);
+  }
+
+  double total_ns() const { return hwmodels::median(totals_); }
+  double step_ns(std::size_t step) const { return hwmodels::median(steps_[step]); }
+
+ private:
+  double run() {
+    const std::int64_t start = hwmodels::now_ns();
+    network_.run(images_.data(), logits_.data());
+    return since(start);
+  }
+
+  trainer::IntegerNetwork& network_;
+  std::vector<float> images_, logits_;
+  int runs_ = kLeastRuns;
+  std::vector<double> totals_;
+  std::vector<std::vector<double>> steps_;
+};
+
+VerifiedPolicy compare(const Executable& executable, const Stopwatch& stopwatch,
+                       const hwmodels::HostModel& host) {
+  const hwmodels::Cost cost = host.price(host.network(), executable.policy);
+  const auto& steps = executable.network.steps();
+  base::require(cost.steps.size() == steps.size(), "the plan that is priced is the plan that runs");
+  VerifiedPolicy row{
+      executable.label, executable.policy, cost.totals.front(), stopwatch.total_ns() / 1e6, {}};
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const int layer = steps[i].layer;
+    row.steps.push_back({layer >= 0 ? host.network().layers[static_cast<std::size_t>(layer)].name
+                                    : std::string(quant::step_kind_name(steps[i].kind)),
+                         layer, cost.steps[i].kernel, 1e3 * cost.steps[i].values.front(),
+                         stopwatch.step_ns(i) / 1e3});
+  }
+  return row;
+}
+
+std::vector<double> magnitudes(const Verification& verification) {
+  std::vector<double> errors;
+  for (const VerifiedPolicy& row : verification.policies) errors.push_back(std::abs(row.error()));
+  return errors;
+}
+
+}  // namespace
+
+double Verification::median_error() const { return hwmodels::median(magnitudes(*this)); }
+double Verification::worst_error() const { return std::ranges::max(magnitudes(*this)); }
+
+Executable make_executable(std::string label, const quant::Policy& policy, const hwmodels::HostModel& host,
+                           int batch) {
+  trainer::Network network(host.network(), 1, 1);
+  for (std::size_t i = 0; i < policy.layers.size(); ++i) {
+    trainer::LayerQuantization q;
+    q.weight_bits = policy.layers[i].weight;
+    q.activation_bits = policy.layers[i].activation;
+    q.activation_signed = host.network().layers[i].input_signed;
+    q.activation_scale = q.quantizes_activations() ? 2.0f / static_cast<float>(1 << q.activation_bits) : 1.0f;
+    network.set_quantization(static_cast<int>(i), q);
+  }
+  const quant::Plan plan = quant::lower(network.info(), policy, host);
+  return {std::move(label), policy, trainer::IntegerNetwork(network, plan, batch)};
+}
+
+Verification verify_latency(const hwmodels::HostModel& host, const hwmodels::Canary& table_canary,
+                            std::vector<Executable>& executables, int rounds, std::uint64_t seed,
+                            const base::Progress& progress) {
+  base::require(!executables.empty() && rounds >= 1, "verify: nothing to execute");
+  const hwmodels::PinnedThread pinned;
+  const double overhead = clock_overhead_ns();
+  hwmodels::CanaryLoops canary;
+  std::vector<Stopwatch> stopwatches;
+  for (Executable& executable : executables) stopwatches.emplace_back(executable);
+  base::Rng rng(base::derive_seed(seed, "verification order"));
+  std::vector<double> clocks;
+  const int total = rounds * static_cast<int>(executables.size());
+  for (int round = 0, done = 0; round < rounds; ++round)
+    for (int i : rng.permutation(static_cast<int>(executables.size()))) {
+      const double chain = canary.time().chain_ns;
+      const double clock = table_canary.chain_ns > 0 && chain > 0 ? table_canary.chain_ns / chain : 1.0;
+      clocks.push_back(clock);
+      stopwatches[static_cast<std::size_t>(i)].round(clock, overhead);
+      if (progress) progress("execution", ++done, total, executables[static_cast<std::size_t>(i)].label);
+    }
+  Verification verification;
+  verification.batch = executables.front().network.batch();
+  verification.rounds = rounds;
+  verification.clock = hwmodels::median(std::move(clocks));
+  for (std::size_t i = 0; i < executables.size(); ++i)
+    verification.policies.push_back(compare(executables[i], stopwatches[i], host));
+  return verification;
+}
+
+}  // namespace bitsmith::experiments
