@@ -112,6 +112,10 @@ std::string proof(const RunResults& results) {
     text += fmt::format("Latency of the winner: predicted {:.4f} ms, measured {:.4f} ms ({:+.1f} %)\n",
                         winner.predicted_ms, winner.measured_ms,
                         100 * (winner.measured_ms / winner.predicted_ms - 1));
+  if (std::isfinite(winner.measured_uniform8_ms))
+    text +=
+        fmt::format("Uniform 8 bit in the same rounds: measured {:.4f} ms; the winner takes {:.3f} of it\n",
+                    winner.measured_uniform8_ms, winner.measured_ms / winner.measured_uniform8_ms);
   if (std::isfinite(winner.deployed_test_accuracy))
     text += fmt::format("Deployed on integers: test {} %, same class as in training for {} % of the images\n",
                         percent(winner.deployed_test_accuracy), percent(winner.agreement));

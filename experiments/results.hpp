@@ -85,6 +85,7 @@ struct Winner {
   double measured_other_microseconds = kUnknown;
   double predicted_ms = kUnknown,
          measured_ms = kUnknown;             ///< a batch through the whole network: priced, executed
+  double measured_uniform8_ms = kUnknown;    ///< uniform 8 bit, executed in the same rounds
   double deployed_test_accuracy = kUnknown;  ///< of the integer network
   double agreement = kUnknown;  ///< share of test images to which it and the simulation give the same class
 };

@@ -236,6 +236,7 @@ void read_winner(const File& file, std::int64_t schema, RunResults& results) {
   winner.measured_other_microseconds = table.number("measured_other_microseconds");
   winner.predicted_ms = table.number("predicted_ms");
   winner.measured_ms = table.number("measured_ms");
+  winner.measured_uniform8_ms = table.number("measured_uniform8_ms");
   winner.deployed_test_accuracy = table.number("deployed_test_accuracy");
   winner.agreement = table.number("agreement");
   const auto measured = table.numbers<double>("measured_microseconds");

@@ -239,6 +239,7 @@ void write_winner(File& file, const RunResults& results) {
   file.set_attribute("winner", "measured_other_microseconds", winner.measured_other_microseconds);
   file.set_attribute("winner", "predicted_ms", winner.predicted_ms);
   file.set_attribute("winner", "measured_ms", winner.measured_ms);
+  file.set_attribute("winner", "measured_uniform8_ms", winner.measured_uniform8_ms);
   file.set_attribute("winner", "deployed_test_accuracy", winner.deployed_test_accuracy);
   file.set_attribute("winner", "agreement", winner.agreement);
   table.rows_are(layer_scale);

@@ -72,6 +72,7 @@ Json winner_json(const RunResults& results) {
   object["measured_other_microseconds"] = number(winner.measured_other_microseconds);
   object["predicted_ms"] = number(winner.predicted_ms);
   object["measured_ms"] = number(winner.measured_ms);
+  object["measured_uniform8_ms"] = number(winner.measured_uniform8_ms);
   object["deployed_test_accuracy"] = number(winner.deployed_test_accuracy);
   object["agreement"] = number(winner.agreement);
   object["verdict"] = latency_verdict(results);

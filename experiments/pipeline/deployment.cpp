@@ -94,10 +94,15 @@ void deploy_winner(const Contest& contest, const Pricing& pricing, const trainer
     executables.push_back(make_executable("winner", winner.policy, *pricing.host, batch));
   }
   if (executables.empty()) return;
+  for (const MethodSummary& row : results.methods)
+    if (row.name == "uniform8")
+      executables.push_back(make_executable(row.name, row.policy, *pricing.host, batch));
   const Verification verification =
       verify_latency(*pricing.host, hwmodels::median_canary(pricing.table.canaries), executables, kRounds,
                      static_cast<std::uint64_t>(contest.config.seed), contest.reporter.progress);
   fill_measured(verification.policies.front(), winner);
+  if (verification.policies.size() > 1)
+    winner.measured_uniform8_ms = verification.policies.back().measured_ms;
 }
 
 }  // namespace bitsmith::experiments

@@ -153,7 +153,7 @@ f = h5py.File(sys.argv[1], 'r+')
 f.attrs['schema_version'] = 1
 winner = f['winner']
 del winner['measured_microseconds']
-for key in ('measured_other_microseconds', 'predicted_ms', 'measured_ms', 'deployed_test_accuracy', 'agreement'):
+for key in ('measured_other_microseconds', 'predicted_ms', 'measured_ms', 'measured_uniform8_ms', 'deployed_test_accuracy', 'agreement'):
     del winner.attrs[key]
 )";
   const base::ProcessResult python =
