@@ -59,8 +59,16 @@ Subject subject_of(const std::string& file) {
   return subject;
 }
 
+search::ActionSpace space_of(const Subject& subject) {
+  return {subject.network, subject.config.search, subject.config.quantization};
+}
+
+quant::Policy uniform8(const Subject& subject) {
+  return space_of(subject).pin_layers(quant::uniform_policy(subject.network, {8, 8}));
+}
+
 std::vector<quant::Policy> random_policies(const Subject& subject, int count, std::uint64_t seed) {
-  const search::ActionSpace space(subject.network, subject.config.search, subject.config.quantization);
+  const search::ActionSpace space = space_of(subject);
   base::Rng rng(base::derive_seed(seed, "policies to verify"));
   std::vector<quant::Policy> policies;
   for (int i = 0; i < count; ++i) {
@@ -79,12 +87,10 @@ std::vector<Executable> executables_of(const Subject& subject, const VerifyOptio
   const int batch = subject.config.hardware.host.batch;
   std::vector<Executable> list;
   if (!subject.winner.layers.empty()) list.push_back(make_executable("winner", subject.winner, host, batch));
+  list.push_back(make_executable("uniform8", uniform8(subject), host, batch));
   int number = 0;
   for (const quant::Policy& policy : random_policies(subject, options.random, options.seed))
     list.push_back(make_executable(fmt::format("random {}", ++number), policy, host, batch));
-  if (list.empty())
-    throw base::UserError(
-        fmt::format("verify: {} has no winner; --random 20 verifies random policies", options.file));
   return list;
 }
 
@@ -118,13 +124,11 @@ void verify(const VerifyOptions& options, const Streams& streams) {
 
 void add_verify_command(CLI::App& program, const Streams& streams) {
   constexpr int kMaxRandom = 1000, kMaxRounds = 1000, kMaxBatch = 4096;
-  CLI::App& command = *program.add_subcommand(
-      "verify",
-      "Execute a run's winner and random policies on integers, and compare with the predicted latency");
+  CLI::App& command = *program.add_subcommand("verify",
+                                              "Execute a run's winner, uniform 8 bit and random policies on "
+                                              "integers, and compare with the predicted latency");
   const auto options = std::make_shared<VerifyOptions>();
-  command
-      .add_option("file", options->file,
-                  "HDF5 file of results; or a configuration, for random policies alone")
+  command.add_option("file", options->file, "HDF5 file of results; or a configuration, which has no winner")
       ->required()
       ->type_name("RESULTS");
   command.add_option("--random", options->random, "random policies of the run's choices, 0 to 1000 (20)")

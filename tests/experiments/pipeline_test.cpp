@@ -253,8 +253,9 @@ BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
   const auto verified = says({"verify", output, "--random", "3", "--rounds", "2", "--json"});
   BOOST_REQUIRE_MESSAGE(verified.exit_code == 0, verified.err);
   const json verification = json::parse(verified.out);
-  BOOST_REQUIRE(verification["policies"].size() == 4u);
+  BOOST_REQUIRE(verification["policies"].size() == 5u);
   BOOST_TEST(verification["policies"][0]["label"] == "winner");
+  BOOST_TEST(verification["policies"][1]["label"] == "uniform8");
   for (const json& policy : verification["policies"]) {
     double sum = 0;
     for (const json& step : policy["steps"]) sum += step["predicted_us"].get<double>();
@@ -265,7 +266,7 @@ BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
                                 "--rounds", "1", "--quiet"});
   BOOST_TEST(unsearched.exit_code == 0, unsearched.err);
   BOOST_TEST(unsearched.out.find("Batch 2, 1 rounds: median error") != std::string::npos, unsearched.out);
-  BOOST_TEST(says({"verify", experiment.output("tiny.yaml"), "--random", "0"}).exit_code == 2);
+  BOOST_TEST(says({"verify", experiment.output("tiny.yaml"), "--random", "-1"}).exit_code == 2);
   BOOST_TEST(says({"verify", experiment.output("none.h5")}).exit_code == 2);
   BOOST_TEST(says({"verify", images}).exit_code == 2);
 
