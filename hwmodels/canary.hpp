@@ -4,7 +4,7 @@
 
 namespace bitsmith::hwmodels {
 
-/// Two loops whose speed depends on the machine's state alone. They are timed with every pass of a
+/// Three loops whose speed depends on the machine's state alone. They are timed with every pass of a
 /// measurement and stored beside it: a table whose canaries differ was measured on a machine that was clocked
 /// or shared differently.
 struct Canary {
@@ -12,9 +12,12 @@ struct Canary {
                         ///< and Core CPUs: the core clock)
   double stream_ns =
       0;  ///< reading and summing one KiB of fp32 out of a 4 MiB buffer (cache bandwidth, neighbours)
+  double vector_ns =
+      0;  ///< a multiplication and an addition of four fp32 numbers, as many at once as the core can:
+          ///< half as fast while another thread of the same core computes, though chain_ns stays
 };
 
-/// Runs both loops on the calling thread; about 1 ms. The buffer is allocated once, by the constructor.
+/// Runs all loops on the calling thread; about 1 ms. The buffer is allocated once, by the constructor.
 class CanaryLoops {
  public:
   CanaryLoops();

@@ -18,11 +18,12 @@ std::optional<quant::LayerBits> timed_bits(const quant::KernelRow& row, const qu
                                            quant::Storage from, quant::Storage to);
 
 /// On one thread, as all plans run: throughput comes from several at once.
-EntryKey entry_key(std::string step_key, std::string kernel, quant::LayerBits bits, int batch, bool cold);
+EntryKey entry_key(std::string step_key, std::string kernel, quant::LayerBits bits, int batch,
+                   CacheState state);
 
 /// What has to be timed so that a step can be priced.
 struct Candidate {
-  EntryKey key;  ///< warm
+  EntryKey key;  ///< hot
   quant::Step step;
   const quant::KernelRow* row = nullptr;  ///< of a layer; null for other steps
 };
@@ -32,8 +33,21 @@ struct Candidate {
 std::vector<Candidate> find_candidates(const quant::NetworkInfo& network, const StepCatalog& catalog,
                                        const BitChoices& choices, int batch);
 
-/// The entries that price every policy of the choices: the candidates', cold for layers where
-/// options.cold_weights.
+/// Where a network that runs again and again finds its weights and activations: in the smallest cache that
+/// holds the weights as 8-bit integers, multipliers and biases, the arena of its uniform 8-bit plan, and the
+/// images.
+CacheState resident_state(const quant::NetworkInfo& network, int batch);
+
+/// The state in which a host model prices: resident_state, or cold for layers where options.cold_weights.
+CacheState priced_state(const quant::NetworkInfo& network, const HostOptions& options, bool is_layer);
+
+/// Whether a kernel cannot win: alone and hot, another one that serves every pair of bits it serves takes
+/// less than four fifths of its time. Such kernels are not timed in place. `key`: the kernel's entry, in any
+/// state.
+bool is_outclassed(const LatencyTable& table, const quant::LayerInfo& layer, const quant::KernelRow& row,
+                   quant::Storage from, quant::Storage to, EntryKey key);
+
+/// The entries that price every policy of the choices: the candidates' in their priced_state.
 std::vector<EntryKey> needed_entries(const quant::NetworkInfo& network, const BitChoices& choices,
                                      const HostOptions& options);
 

@@ -55,19 +55,21 @@ HostModel::HostModel(const quant::NetworkInfo& network, const LatencyTable& tabl
                      const BitChoices& choices)
     : network_(network) {
   const StepCatalog catalog = enumerate_steps(network_, choices);
+  const CacheState of_layers = priced_state(network_, options, true);
+  const CacheState of_others = priced_state(network_, options, false);
   std::set<EntryKey> missing, used;
   for (const CatalogStep& entry : catalog.layers) {
     const quant::Step& step = entry.step;
     const quant::LayerInfo& layer = network_.layers[static_cast<std::size_t>(step.layer)];
-    LayerPrices prices(table, layer, entry.key, step.from, step.to, options);
+    LayerPrices prices(table, layer, entry.key, step.from, step.to, options.batch, of_layers);
     for (LayerBits bits : layer_choices(layer, choices))
       for (EntryKey& key : prices.missing(bits)) missing.insert(std::move(key));
     used.insert(prices.used().begin(), prices.used().end());
-    layers_.emplace(std::make_tuple(step.layer, step.from, step.to), std::move(prices));
+    layers_.emplace(layer_step_key(step), std::move(prices));
   }
   for (const CatalogStep& entry : catalog.others) {
     std::string kernel(quant::step_kernel_name(entry.step.kind));
-    const EntryKey key = entry_key(entry.key, kernel, LayerBits{}, options.batch, false);
+    const EntryKey key = entry_key(entry.key, kernel, LayerBits{}, options.batch, of_others);
     const Entry* found = table.find(key);
     if (found == nullptr) {
       missing.insert(key);
@@ -103,39 +105,40 @@ std::span<const Metric> HostModel::metrics() const {
   return metric;
 }
 
-const LayerPrices& HostModel::prices_of(int layer, quant::Storage from, quant::Storage to) const {
-  const auto found = layers_.find({layer, from, to});
+const LayerPrices& HostModel::prices_of(const quant::Step& step) const {
+  const auto found = layers_.find(layer_step_key(step));
   if (found == layers_.end())
     throw base::UserError(
         fmt::format("host latency: layer '{}' from {} to {} was not among the bit choices that were "
                     "profiled",
-                    network_.layers[static_cast<std::size_t>(layer)].name, quant::storage_name(from),
-                    quant::storage_name(to)));
+                    network_.layers[static_cast<std::size_t>(step.layer)].name,
+                    quant::storage_name(step.from), quant::storage_name(step.to)));
   return found->second;
 }
 
-std::string HostModel::choose(const quant::LayerInfo& layer, LayerBits bits, quant::Storage from,
-                              quant::Storage to) const {
+std::string HostModel::choose(const quant::LayerInfo& layer, const quant::Step& step) const {
   const int index = network_.find_layer(layer.name);
-  base::require(index >= 0, "host model: a layer of another network");
-  const LayerPrices& prices = prices_of(index, from, to);
-  const LayerPrices::Price& price = prices.at(bits);
+  base::require(index >= 0 && index == step.layer, "host model: a layer of another network");
+  const LayerPrices& prices = prices_of(step);
+  const LayerPrices::Price& price = prices.at(step.bits);
   if (price.row != nullptr) return std::string(price.row->name);
-  const auto missing = prices.missing(bits);
+  const auto missing = prices.missing(step.bits);
   if (!missing.empty()) refuse_missing(network_, {missing.begin(), missing.end()});
-  throw base::UserError(fmt::format(
-      "host latency: no kernel serves layer '{}' at {} weight and {} activation bits, "
-      "{} to {}",
-      layer.name, bits.weight, bits.activation, quant::storage_name(from), quant::storage_name(to)));
+  throw base::UserError(
+      fmt::format("host latency: no kernel serves layer '{}' at {} weight and {} activation bits, "
+                  "{} to {}",
+                  layer.name, step.bits.weight, step.bits.activation, quant::storage_name(step.from),
+                  quant::storage_name(step.to)));
 }
 
-/// Three bytes per layer: which operands are integers, and the first layer that shares its quantized input.
+/// Three bytes per layer: which operands are integers, whether its input is clamped to fewer than 8 bits, and
+/// the first layer that shares its quantized input.
 std::string HostModel::signature(const quant::Policy& policy) const {
   std::string text(policy.layers.size() * 3, '\0');
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
     const LayerBits bits = policy.layers[i];
-    text[3 * i] =
-        static_cast<char>((bits.weight == kFloatBits ? 1 : 0) + (bits.activation == kFloatBits ? 2 : 0));
+    text[3 * i] = static_cast<char>((bits.weight == kFloatBits ? 1 : 0) +
+                                    (bits.activation == kFloatBits ? 2 : 0) + (bits.activation < 8 ? 4 : 0));
     std::size_t twin = i;
     for (std::size_t other : co_readers_[i]) {
       if (policy.layers[other].activation != bits.activation) continue;
@@ -152,7 +155,7 @@ std::unique_ptr<const HostModel::Skeleton> HostModel::make_skeleton(const quant:
   auto skeleton = std::make_unique<Skeleton>();
   for (const quant::Step& step : quant::lower(network_, policy).steps) {
     if (step.kind == quant::StepKind::layer) {
-      skeleton->rows.push_back({step.layer, &prices_of(step.layer, step.from, step.to), nullptr});
+      skeleton->rows.push_back({step.layer, &prices_of(step), nullptr});
       continue;
     }
     const std::string key = step.shape_key(network_);

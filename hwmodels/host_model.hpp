@@ -38,8 +38,7 @@ class HostModel : public CostModel, public quant::KernelChooser {
   /// Of the prices that the network can use, the batch and whether weights are cold.
   std::string fingerprint() const override { return fingerprint_; }
 
-  std::string choose(const quant::LayerInfo& layer, quant::LayerBits bits, quant::Storage from,
-                     quant::Storage to) const override;
+  std::string choose(const quant::LayerInfo& layer, const quant::Step& step) const override;
 
   const quant::NetworkInfo& network() const { return network_; }
 
@@ -55,12 +54,12 @@ class HostModel : public CostModel, public quant::KernelChooser {
   std::string signature(const quant::Policy& policy) const;
   std::unique_ptr<const Skeleton> make_skeleton(const quant::Policy& policy) const;
   Cost price_with(const Skeleton& skeleton, const quant::Policy& policy) const;
-  const LayerPrices& prices_of(int layer, quant::Storage from, quant::Storage to) const;
+  const LayerPrices& prices_of(const quant::Step& step) const;
   [[noreturn]] void refuse(const quant::Policy& policy, const Skeleton& skeleton) const;
 
   quant::NetworkInfo network_;
   std::vector<std::vector<std::size_t>> co_readers_;  ///< earlier layers that read the same tensor, per layer
-  std::map<std::tuple<int, quant::Storage, quant::Storage>, LayerPrices> layers_;
+  std::map<LayerStepKey, LayerPrices> layers_;
   std::map<std::string, StepPrice, std::less<>> others_;  ///< by Step::shape_key
   std::string fingerprint_;
   mutable std::shared_mutex mutex_;

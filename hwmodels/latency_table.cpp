@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "quant/base/error.hpp"
 #include "quant/base/hash.hpp"
 
 namespace bitsmith::hwmodels {
@@ -21,11 +22,27 @@ double age_days(const Entry& entry, std::int64_t now) {
 
 }  // namespace
 
+std::string_view cache_state_name(CacheState state) {
+  switch (state) {
+    case CacheState::hot:
+      return "hot";
+    case CacheState::in_l2:
+      return "in L2";
+    case CacheState::in_l3:
+      return "in L3";
+    case CacheState::in_memory:
+      return "in memory";
+    case CacheState::cold:
+      return "cold";
+  }
+  throw base::InternalError("a cache state without a name");
+}
+
 std::string to_string(const EntryKey& key) {
   return fmt::format("{}{}{}, w{}a{}, batch {}, {} thread{}, {}", key.step,
                      key.kernel.empty() ? "" : ", kernel ", key.kernel, bits_name(key.bits.weight),
                      bits_name(key.bits.activation), key.batch, key.threads, key.threads == 1 ? "" : "s",
-                     key.cold ? "cold" : "warm");
+                     cache_state_name(key.state));
 }
 
 const Entry* LatencyTable::find(const EntryKey& key) const {
@@ -38,7 +55,8 @@ std::string LatencyTable::fingerprint() const {
   for (const auto& [key, entry] : entries_) {
     hasher.add(key.step);
     hasher.add(key.kernel);
-    for (int value : {key.bits.weight, key.bits.activation, key.batch, key.threads, int{key.cold}})
+    for (int value :
+         {key.bits.weight, key.bits.activation, key.batch, key.threads, static_cast<int>(key.state)})
       hasher.add(value);
     hasher.add(entry.min_us);
     hasher.add(entry.median_us);

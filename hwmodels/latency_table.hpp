@@ -4,6 +4,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hwmodels/canary.hpp"
@@ -11,6 +12,16 @@
 #include "quant/policy.hpp"
 
 namespace bitsmith::hwmodels {
+
+/// Where weights and activations are when a step begins.
+enum class CacheState {
+  hot,        ///< as close as they fit: the same call, again and again. What a kernel is capable of
+  in_l2,      ///< as in a network whose weights and activations together fit into L2 ...
+  in_l3,      ///< ... into L3 ...
+  in_memory,  ///< ... nowhere: measured within such a network, step by step
+  cold        ///< weights in memory, activations hot: a network that is run once in a while
+};
+std::string_view cache_state_name(CacheState state);
 
 /// What was timed.
 struct EntryKey {
@@ -20,12 +31,12 @@ struct EntryKey {
       bits;  ///< as which the kernel's operands were packed; kFloatBits twice for steps without weights
   int batch = 1;
   int threads = 1;
-  bool cold = false;  ///< weights out of cache
+  CacheState state = CacheState::hot;
 
   auto operator<=>(const EntryKey&) const = default;
 };
 
-/// For people: "conv ... u8 -> f32, kernel int8, w8a8, batch 1, warm".
+/// For people: "conv ... u8 -> f32, kernel int8, w8a8, batch 1, in L2".
 std::string to_string(const EntryKey& key);
 
 struct Entry {

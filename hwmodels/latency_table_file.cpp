@@ -15,7 +15,7 @@ namespace {
 using base::hdf5::File;
 
 constexpr std::string_view kFormat = "bitsmith latency table";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) {
   throw base::UserError(fmt::format("{}: {}; delete the file to measure again", path.string(), what));
@@ -40,9 +40,8 @@ constexpr SizeField kSizes[] = {{"l1d_bytes", &Provenance::l1d_bytes},
 
 /// The entries column by column, as they lie in the file.
 struct Columns {
-  std::vector<std::string> step, kernel;
+  std::vector<std::string> step, kernel, state;
   std::vector<std::int32_t> weight_bits, activation_bits, batch, threads, runs_per_sample;
-  std::vector<std::uint8_t> cold;
   std::vector<double> min_us, median_us, spread, samples_us;
   std::vector<std::int64_t> measured_at, sample_count;
 };
@@ -56,7 +55,7 @@ Columns to_columns(const LatencyTable& table) {
     columns.activation_bits.push_back(key.bits.activation);
     columns.batch.push_back(key.batch);
     columns.threads.push_back(key.threads);
-    columns.cold.push_back(key.cold ? 1 : 0);
+    columns.state.emplace_back(cache_state_name(key.state));
     columns.min_us.push_back(entry.min_us);
     columns.median_us.push_back(entry.median_us);
     columns.spread.push_back(entry.spread);
@@ -68,14 +67,13 @@ Columns to_columns(const LatencyTable& table) {
   return columns;
 }
 
-/// Calls visit(name, column, unit, description) for every column but the two of text.
+/// Calls visit(name, column, unit, description) for every column but those of text.
 template <class AnyColumns, class Visit>
 void for_each_column(AnyColumns& columns, const Visit& visit) {
   visit("weight_bits", columns.weight_bits, "bit", "bits the weights were packed as; 32 is fp32");
   visit("activation_bits", columns.activation_bits, "bit", "bits of the activations; 32 is fp32");
   visit("batch", columns.batch, "image", "images per call");
   visit("threads", columns.threads, "thread", "threads per call");
-  visit("cold", columns.cold, "boolean", "1: weights out of cache");
   visit("min_us", columns.min_us, "us", "least of the samples");
   visit("median_us", columns.median_us, "us", "median of the samples: the price of one call");
   visit("spread", columns.spread, "1", "(median - min) / min");
@@ -99,14 +97,18 @@ void write(File& file, const LatencyTable& table) {
   for (const SizeField& size : kSizes)
     file.set_attribute("provenance", size.name, table.provenance.*size.field);
 
-  std::vector<double> chain, stream;
+  std::vector<double> chain, stream, vectors;
   for (const Canary& canary : table.canaries) {
     chain.push_back(canary.chain_ns);
     stream.push_back(canary.stream_ns);
+    vectors.push_back(canary.vector_ns);
   }
   file.write("canaries/chain_ns", chain);
   describe(file, "canaries/chain_ns", "ns",
            "one step of a dependent chain of 64-bit multiplications, per pass");
+  file.write("canaries/vector_ns", vectors);
+  describe(file, "canaries/vector_ns", "ns",
+           "one multiplication and one addition of four fp32 numbers, per pass");
   file.write("canaries/stream_ns", stream);
   describe(file, "canaries/stream_ns", "ns",
            "reading 1 KiB of an 8 MiB buffer, adding up a number of each line, per pass");
@@ -117,6 +119,9 @@ void write(File& file, const LatencyTable& table) {
   file.write_strings("entries/kernel", columns.kernel);
   describe(file, "entries/kernel", "",
            "row of the kernel table; empty where there is but one implementation");
+  file.write_strings("entries/state", columns.state);
+  describe(file, "entries/state", "",
+           "where weights and activations were: hot, in L2, in L3, in memory, cold");
   for_each_column(columns,
                   [&](const char* name, const auto& column, const char* unit, const char* description) {
                     const std::string dataset = std::string("entries/") + name;
@@ -132,7 +137,9 @@ Columns read_columns(const File& file) {
   columns.step = file.read_strings("entries/step");
   columns.kernel = file.read_strings("entries/kernel");
   const std::size_t count = columns.step.size();
-  if (columns.kernel.size() != count) refuse(file.path(), "entries/kernel and entries/step differ in length");
+  columns.state = file.read_strings("entries/state");
+  if (columns.kernel.size() != count || columns.state.size() != count)
+    refuse(file.path(), "entries/kernel, entries/state and entries/step differ in length");
   for_each_column(columns, [&](const char* name, auto& column, const char*, const char*) {
     using Value = typename std::decay_t<decltype(column)>::value_type;
     column = file.read<Value>(std::string("entries/") + name).values;
@@ -144,6 +151,13 @@ Columns read_columns(const File& file) {
   return columns;
 }
 
+CacheState state_named(const std::filesystem::path& path, const std::string& name) {
+  for (const CacheState state :
+       {CacheState::hot, CacheState::in_l2, CacheState::in_l3, CacheState::in_memory, CacheState::cold})
+    if (cache_state_name(state) == name) return state;
+  refuse(path, fmt::format("entries/state: there is no state '{}'", name));
+}
+
 bool valid_bits(int bits) { return (bits >= 1 && bits <= 8) || bits == quant::kFloatBits; }
 
 LatencyTable from_columns(const std::filesystem::path& path, const Columns& columns) {
@@ -151,10 +165,10 @@ LatencyTable from_columns(const std::filesystem::path& path, const Columns& colu
   std::size_t next = 0;
   for (std::size_t i = 0; i < columns.step.size(); ++i) {
     EntryKey key{columns.step[i],  columns.kernel[i],  {columns.weight_bits[i], columns.activation_bits[i]},
-                 columns.batch[i], columns.threads[i], columns.cold[i] != 0};
+                 columns.batch[i], columns.threads[i], state_named(path, columns.state[i])};
     if (!valid_bits(key.bits.weight) || !valid_bits(key.bits.activation) || key.batch < 1 ||
-        key.threads < 1 || columns.cold[i] > 1 || columns.runs_per_sample[i] < 1)
-      refuse(path, fmt::format("entry {}: bits, batch, threads, cold or runs_per_sample out of range", i));
+        key.threads < 1 || columns.runs_per_sample[i] < 1)
+      refuse(path, fmt::format("entry {}: bits, batch, threads or runs_per_sample out of range", i));
     const std::int64_t count = columns.sample_count[i];
     if (count < 1 || static_cast<std::uint64_t>(count) > columns.samples_us.size() - next)
       refuse(path, fmt::format("entry {}: {} samples, but samples_us holds {} more", i, count,
@@ -202,9 +216,14 @@ LatencyTable load_latency_table(const std::filesystem::path& path) {
     table.provenance.*size.field = file.int_attribute("provenance", size.name);
   const auto chain = file.read<double>("canaries/chain_ns").values;
   const auto stream = file.read<double>("canaries/stream_ns").values;
-  if (chain.size() != stream.size())
-    refuse(path, "canaries/chain_ns and canaries/stream_ns differ in length");
-  for (std::size_t i = 0; i < chain.size(); ++i) table.canaries.push_back({chain[i], stream[i]});
+  const auto vectors = file.read<double>("canaries/vector_ns").values;
+  if (chain.size() != stream.size() || chain.size() != vectors.size())
+    refuse(path, "the datasets of canaries differ in length");
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    table.canaries.push_back({chain[i], stream[i], vectors[i]});
+    for (const double value : {chain[i], stream[i], vectors[i]})
+      if (!std::isfinite(value) || value < 0) refuse(path, fmt::format("canary {} is not a time", i));
+  }
   if (table.fingerprint() != file.string_attribute("/", "fingerprint"))
     refuse(path, "its entries are not those it was written with (the fingerprint differs)");
   return table;

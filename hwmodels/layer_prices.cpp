@@ -29,8 +29,8 @@ std::size_t LayerPrices::index(LayerBits bits) {
 }
 
 LayerPrices::LayerPrices(const LatencyTable& table, const quant::LayerInfo& layer,
-                         const std::string& step_key, quant::Storage from, quant::Storage to,
-                         const HostOptions& options)
+                         const std::string& step_key, quant::Storage from, quant::Storage to, int batch,
+                         CacheState state)
     : prices_(kColumns * kColumns) {
   struct Timed {
     const quant::KernelRow* row;
@@ -41,8 +41,9 @@ LayerPrices::LayerPrices(const LatencyTable& table, const quant::LayerInfo& laye
   for (const quant::KernelRow& row : quant::kernel_rows()) {
     const auto bits = timed_bits(row, layer, from, to);
     if (!bits) continue;
-    EntryKey key = entry_key(step_key, std::string(row.name), *bits, options.batch, options.cold_weights);
+    EntryKey key = entry_key(step_key, std::string(row.name), *bits, batch, state);
     const Entry* entry = table.find(key);
+    if (entry == nullptr && is_outclassed(table, layer, row, from, to, key)) continue;
     if (entry != nullptr) used_.push_back(key);
     rows.push_back({&row, std::move(key), entry});
   }

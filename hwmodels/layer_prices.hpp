@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "hwmodels/latency_table.hpp"
-#include "hwmodels/options.hpp"
 #include "quant/kernels/kernel_table.hpp"
 
 namespace bitsmith::hwmodels {
@@ -21,7 +20,7 @@ class LayerPrices {
 
   /// `step_key` is Step::shape_key. Kernels that the table does not hold are remembered as missing.
   LayerPrices(const LatencyTable& table, const quant::LayerInfo& layer, const std::string& step_key,
-              quant::Storage from, quant::Storage to, const HostOptions& options);
+              quant::Storage from, quant::Storage to, int batch, CacheState state);
 
   const Price& at(quant::LayerBits bits) const { return prices_[index(bits)]; }
   /// The entries without which these bits have no price; empty when they have one or when no kernel serves

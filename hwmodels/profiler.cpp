@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
 #include <span>
 
 #include "hwmodels/candidates.hpp"
+#include "hwmodels/in_place.hpp"
 #include "hwmodels/latency_table_file.hpp"
 #include "hwmodels/measurement.hpp"
 #include "hwmodels/stopwatch.hpp"
@@ -34,12 +36,15 @@ void check(const HostOptions& options) {
   if (!(options.max_age_days >= 0)) refuse("max_age_days", options.max_age_days, ">= 0");
 }
 
-std::vector<EntryKey> keys_of(const Candidate& candidate) {
+EntryKey in_state(EntryKey key, CacheState state) {
+  key.state = state;
+  return key;
+}
+
+/// What is timed by itself: everything hot, layers also cold.
+std::vector<EntryKey> lone_keys(const Candidate& candidate) {
   std::vector<EntryKey> keys = {candidate.key};
-  if (candidate.row != nullptr) {
-    keys.push_back(candidate.key);
-    keys.back().cold = true;
-  }
+  if (candidate.row != nullptr) keys.push_back(in_state(candidate.key, CacheState::cold));
   return keys;
 }
 
@@ -91,12 +96,27 @@ void measure_group(const quant::NetworkInfo& network, std::span<const Candidate>
   const Measurement measured = measure(subjects, options, progress);
   const std::int64_t date = unix_time();
   for (std::size_t i = 0; i < group.size(); ++i) {
-    for (EntryKey& key : keys_of(group[i])) {
-      const Timing& timing = key.cold ? measured.cold[i] : measured.warm[i];
-      report.noisy += !key.cold && timing.spread() > options.max_spread;
+    for (EntryKey& key : lone_keys(group[i])) {
+      const bool cold = key.state == CacheState::cold;
+      const Timing& timing = cold ? measured.cold[i] : measured.warm[i];
+      report.noisy += !cold && timing.spread() > options.max_spread;
       table.set(std::move(key), entry_of(timing, date));
       ++report.measured;
     }
+  }
+  table.canaries.insert(table.canaries.end(), measured.canaries.begin(), measured.canaries.end());
+}
+
+void measure_network(const quant::NetworkInfo& network, const StepCatalog& catalog,
+                     std::span<const Candidate> candidates, std::span<const EntryKey> keys,
+                     const MeasurementOptions& options, LatencyTable& table, ProfileReport& report,
+                     const std::function<void(int, int)>& progress) {
+  const InPlaceMeasurement measured = measure_in_place(network, catalog, candidates, keys, options, progress);
+  const std::int64_t date = unix_time();
+  for (const auto& [key, timing] : measured.timings) {
+    report.noisy += timing.spread() > options.max_spread;
+    table.set(key, entry_of(timing, date));
+    ++report.measured;
   }
   table.canaries.insert(table.canaries.end(), measured.canaries.begin(), measured.canaries.end());
 }
@@ -110,11 +130,23 @@ ProfileReport profile(const quant::NetworkInfo& network, const BitChoices& choic
   check(options);
   const std::int64_t start = now_ns();
   const Provenance here = current_provenance();
-  std::vector<Candidate> candidates =
-      find_candidates(network, enumerate_steps(network, choices), choices, options.batch);
-  std::vector<EntryKey> needed;
-  for (const Candidate& candidate : candidates)
-    for (EntryKey& key : keys_of(candidate)) needed.push_back(std::move(key));
+  const StepCatalog catalog = enumerate_steps(network, choices);
+  const std::vector<Candidate> candidates = find_candidates(network, catalog, choices, options.batch);
+  const CacheState resident = resident_state(network, options.batch);
+  const auto is_contender = [&](const Candidate& candidate) {
+    return candidate.row == nullptr ||
+           !is_outclassed(table, network.layers[static_cast<std::size_t>(candidate.step.layer)],
+                          *candidate.row, candidate.step.from, candidate.step.to, candidate.key);
+  };
+  const auto keys_needed = [&] {
+    std::vector<EntryKey> keys;
+    for (const Candidate& candidate : candidates) {
+      for (EntryKey& key : lone_keys(candidate)) keys.push_back(std::move(key));
+      if (is_contender(candidate)) keys.push_back(in_state(candidate.key, resident));
+    }
+    return keys;
+  };
+  const std::vector<EntryKey> needed = keys_needed();
 
   ProfileReport report;
   report.reasons = staleness(table, here, needed, options.max_age_days, unix_time());
@@ -130,20 +162,21 @@ ProfileReport profile(const quant::NetworkInfo& network, const BitChoices& choic
   if (weaker > 0)
     report.reasons.push_back(
         fmt::format("samples: {} of {} entries have fewer than {}", weaker, needed.size(), options.samples));
-  std::erase_if(candidates, [&](const Candidate& candidate) {
-    const auto keys = keys_of(candidate);
-    return std::all_of(keys.begin(), keys.end(),
-                       [&](const EntryKey& key) { return table.find(key) != nullptr; });
-  });
+  const auto lacks = [&](const EntryKey& key) { return table.find(key) == nullptr; };
+  std::vector<Candidate> alone;
+  for (const Candidate& candidate : candidates)
+    if (std::ranges::any_of(lone_keys(candidate), lacks)) alone.push_back(candidate);
+  const auto in_place_count = std::ranges::count_if(
+      candidates, [&](const Candidate& candidate) { return lacks(in_state(candidate.key, resident)); });
 
   MeasurementOptions how;
   how.samples = options.samples;
   how.sample_ms = options.sample_ms;
-  const double total = static_cast<double>(candidates.size());
+  const double total = static_cast<double>(static_cast<std::ptrdiff_t>(alone.size()) + in_place_count);
   const auto measure_all = [&] {
-    for (std::size_t first = 0; first < candidates.size(); first += kGroup) {
+    for (std::size_t first = 0; first < alone.size(); first += kGroup) {
       const auto group =
-          std::span<const Candidate>(candidates).subspan(first, std::min(kGroup, candidates.size() - first));
+          std::span<const Candidate>(alone).subspan(first, std::min(kGroup, alone.size() - first));
       how.seed = base::derive_seed(kSeed, "group", first);
       measure_group(network, group, how, table, report, [&](int done, int of) {
         progress("kernel", static_cast<double>(first) + static_cast<double>(group.size()) * done / of, total,
@@ -151,10 +184,22 @@ ProfileReport profile(const quant::NetworkInfo& network, const BitChoices& choic
       });
       if (checkpoint) checkpoint(table);
     }
+    std::vector<Candidate> contenders;
+    std::ranges::copy_if(candidates, std::back_inserter(contenders), is_contender);
+    std::vector<EntryKey> in_place;
+    for (const Candidate& candidate : contenders)
+      if (EntryKey key = in_state(candidate.key, resident); lacks(key)) in_place.push_back(std::move(key));
+    how.seed = kSeed;
+    measure_network(network, catalog, contenders, in_place, how, table, report, [&](int done, int of) {
+      progress("kernel", static_cast<double>(alone.size()) + static_cast<double>(in_place_count) * done / of,
+               total, "");
+    });
+    if (total > 0) progress("kernel", total, total, "");
+    if (checkpoint) checkpoint(table);
   };
   // One body: it runs on this thread, and has told OpenMP, and so oneDNN, to use no other.
   base::parallel_for(1, [&](int) { measure_all(); });
-  report.kept = static_cast<int>(needed.size()) - report.measured;
+  report.kept = static_cast<int>(keys_needed().size()) - report.measured;
   report.seconds = static_cast<double>(now_ns() - start) / 1e9;
   return report;
 }

@@ -21,7 +21,8 @@ struct ProfileReport {
   std::vector<std::string> reasons;  ///< why anything had to be measured; see staleness()
 };
 
-/// Completes `table` so that it prices every policy of these choices on this host, warm and cold: keeps what
+/// Completes `table` so that it prices every policy of these choices on this host, alone (hot and
+/// cold) and within the network: keeps what
 /// still holds, throws away what does not, and measures the rest, every kernel that serves a step once for
 /// all bits that it serves. Kernels are measured together, at most 128 of them at once, which bounds memory;
 /// `checkpoint` (may be empty) gets the table after each such group. Throws UserError for options out of

@@ -36,13 +36,16 @@ bool has_kernel(const quant::LayerInfo& layer, LayerBits bits) {
       [&](const quant::KernelRow& row) { return row.serves(layer, bits, from, quant::Storage::f32); });
 }
 
-/// Whether weights and activations are integers: what decides the storages around a layer.
-enum class Mode { integers, weight_only, activation_only, floats };
-constexpr Mode kModes[] = {Mode::integers, Mode::weight_only, Mode::activation_only, Mode::floats};
+/// Whether weights and activations are integers, and activations as wide as their storage: what decides the
+/// storages around a layer, and whether outputs are clamped.
+enum class Mode { integers, narrow_integers, weight_only, activation_only, floats };
+constexpr Mode kModes[] = {Mode::integers, Mode::narrow_integers, Mode::weight_only, Mode::activation_only,
+                           Mode::floats};
 
 Mode mode_of(LayerBits bits) {
   if (bits.weight == kFloatBits) return bits.activation == kFloatBits ? Mode::floats : Mode::activation_only;
-  return bits.activation == kFloatBits ? Mode::weight_only : Mode::integers;
+  if (bits.activation == kFloatBits) return Mode::weight_only;
+  return bits.activation == kReferenceBits ? Mode::integers : Mode::narrow_integers;
 }
 
 /// An example of each mode that the layer's choices have.
@@ -72,17 +75,17 @@ StepCatalog enumerate_steps(const quant::NetworkInfo& network, const BitChoices&
     modes.push_back(examples(layer_choices(layer, choices)));
 
   StepCatalog catalog;
-  std::set<std::tuple<int, quant::Storage, quant::Storage>> known_layers;
+  std::set<LayerStepKey> known_layers;
   std::set<std::string> known_others;
   const auto collect = [&](const quant::Policy& policy) {
     for (quant::Step& step : quant::lower(network, policy).steps) {
       std::string key = step.shape_key(network);
       step.kernel.clear();
       if (step.kind == quant::StepKind::layer) {
-        if (known_layers.insert({step.layer, step.from, step.to}).second)
-          catalog.layers.push_back({std::move(step), std::move(key)});
+        if (known_layers.insert(layer_step_key(step)).second)
+          catalog.layers.push_back({std::move(step), std::move(key), policy});
       } else if (known_others.insert(key).second) {
-        catalog.others.push_back({std::move(step), std::move(key)});
+        catalog.others.push_back({std::move(step), std::move(key), policy});
       }
     }
   };

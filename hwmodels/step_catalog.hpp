@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "quant/network_info.hpp"
@@ -21,9 +22,16 @@ std::vector<quant::LayerBits> layer_choices(const quant::LayerInfo& layer, const
 
 /// A step that plans may hold, and its key.
 struct CatalogStep {
-  quant::Step step;  ///< kernel not chosen; of a layer the bits are an example
-  std::string key;   ///< Step::shape_key
+  quant::Step step;      ///< kernel not chosen; of a layer the bits are an example
+  std::string key;       ///< Step::shape_key
+  quant::Policy policy;  ///< one whose plan has this step
 };
+
+/// What tells the steps of layers apart, beside the bits: layer, storages, whether the output is clamped.
+using LayerStepKey = std::tuple<int, quant::Storage, quant::Storage, bool>;
+inline LayerStepKey layer_step_key(const quant::Step& step) {
+  return {step.layer, step.from, step.to, step.clamped};
+}
 
 /// Every distinct step that policies of these choices lower to: of layers, one per layer, input and output
 /// storage; of the others, one per key.
@@ -31,9 +39,9 @@ struct StepCatalog {
   std::vector<CatalogStep> layers, others;
 };
 
-/// By lowering. A step depends on whether its own layer and the layers around it compute on integers or on
-/// floats, not on how many bits the integers have; so each layer is put into each of its modes while all
-/// others are in each of theirs.
+/// By lowering. A step depends on whether its own layer and the layers around it compute on integers of 8
+/// bits, of fewer, or on floats, not on how many bits there are else; so each layer is put into each of its
+/// modes while all others are in each of theirs.
 StepCatalog enumerate_steps(const quant::NetworkInfo& network, const BitChoices& choices);
 
 }  // namespace bitsmith::hwmodels

@@ -21,7 +21,7 @@ class LayerSubject : public Subject {
     const quant::Step& step = candidate.step;
     const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(step.layer)];
     base::Rng rng(seed);
-    const quant::LayerNumbers numbers = quant::random_numbers(layer, step.bits, step.to, rng);
+    const quant::LayerNumbers numbers = quant::random_numbers(network, step, rng);
     const auto prepare = [&] {
       return candidate.row->prepare(layer, step.bits, step.from, step.to, candidate.key.batch, numbers);
     };

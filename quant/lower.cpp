@@ -12,12 +12,12 @@ namespace {
 
 class FirstCapableKernel final : public KernelChooser {
  public:
-  std::string choose(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const override {
+  std::string choose(const LayerInfo& layer, const Step& step) const override {
     for (const KernelRow& row : kernel_rows())
-      if (row.serves(layer, bits, from, to)) return std::string(row.name);
+      if (row.serves(layer, step.bits, step.from, step.to)) return std::string(row.name);
     throw base::InternalError(fmt::format("no kernel serves layer '{}' at w{}a{}, {} -> {}", layer.name,
-                                          bits.weight, bits.activation, storage_name(from),
-                                          storage_name(to)));
+                                          step.bits.weight, step.bits.activation, storage_name(step.from),
+                                          storage_name(step.to)));
   }
 };
 
@@ -125,8 +125,9 @@ class Lowering {
     if (target >= 0 && step.from != Storage::f32) {
       step.to = input_storage(network_.layers[at(target)], bits_of(target));
       step.scale_of = target;
+      step.clamped = step.to == Storage::u8 && bits_of(target).activation < 8;
     }
-    step.kernel = chooser_.choose(layer, step.bits, step.from, step.to);
+    step.kernel = chooser_.choose(layer, step);
     return step;
   }
 

@@ -41,6 +41,9 @@ struct Step {
   Window window;  ///< pooling
   Storage from = Storage::f32, to = Storage::f32;
   bool fused_relu = false;
+  /// kind == layer, to == u8: the reader has fewer than 8 bits, and so the output must be clamped; at 8 bits
+  /// the conversion saturates by itself. Some kernels pay for it.
+  bool clamped = false;
 
   int first = kNetworkInput;  ///< the step whose output this one reads
   int second = kNothing;      ///< add: the step that gives the other operand, or kNetworkInput
@@ -61,12 +64,12 @@ struct Plan {
   std::vector<Step> steps;  ///< in execution order
 };
 
-/// Names the kernel that shall serve a layer at these bits and storages. Never returns empty for bits that
-/// validate_policy accepts.
+/// Names the kernel that shall serve a layer's step: its bits, storages and `clamped` are known, the kernel
+/// is not. Never returns empty for bits that validate_policy accepts.
 class KernelChooser {
  public:
   virtual ~KernelChooser() = default;
-  virtual std::string choose(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const = 0;
+  virtual std::string choose(const LayerInfo& layer, const Step& step) const = 0;
 };
 
 /// The first row of the kernel table that can serve the layer: for models that do not measure.

@@ -76,6 +76,7 @@ std::string Step::shape_key(const NetworkInfo& network) const {
   if (kind == StepKind::max_pool || kind == StepKind::average_pool) text += show(window);
   text += fmt::format(" {} -> {}", storage_name(from), storage_name(to));
   if (fused_relu) text += " relu";
+  if (clamped) text += " clamped";
   return text;
 }
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "quant/base/error.hpp"
-#include "trainer/arena_plan.hpp"
+#include "quant/arena_plan.hpp"
 
 namespace bitsmith::trainer {
 
@@ -48,7 +48,7 @@ IntegerNetwork::IntegerNetwork(const DeployedModel& model, int batch)
                     model.steps.back().step.output.elements() == info_->nodes.back().output.elements(),
                 "a plan ends with the logits, in f32");
   for (const DeployedStep& deployed : model.steps) steps_.push_back(deployed.step);
-  ArenaPlan arena = plan_arena(steps_, batch);
+  quant::ArenaPlan arena = quant::plan_arena(steps_, batch);
   try {
     for (const DeployedStep& deployed : model.steps) {
       Call call;

@@ -150,8 +150,7 @@ quant::NetworkInfo network_of(const Json& json) {
 class NamedKernels : public quant::KernelChooser {
  public:
   std::map<std::string, std::string, std::less<>> names;
-  std::string choose(const quant::LayerInfo& layer, quant::LayerBits, quant::Storage,
-                     quant::Storage) const override {
+  std::string choose(const quant::LayerInfo& layer, const quant::Step&) const override {
     return names.at(layer.name);
   }
 };

@@ -211,4 +211,17 @@ LayerNumbers random_numbers(const LayerInfo& layer, LayerBits bits, Storage to, 
   return numbers;
 }
 
+LayerNumbers random_numbers(const NetworkInfo& network, const Step& step, base::Rng& rng) {
+  constexpr float high_of_seven_bits = 127, high_of_relu6 = 6;
+  LayerNumbers numbers =
+      random_numbers(network.layers[static_cast<std::size_t>(step.layer)], step.bits, step.to, rng);
+  if (step.clamped) numbers.high = high_of_seven_bits;
+  if (step.to == Storage::f32 && step.fused_relu) {
+    numbers.low = 0;
+    if (step.activation >= 0 && network.nodes[static_cast<std::size_t>(step.activation)].op == Op::relu6)
+      numbers.high = high_of_relu6;
+  }
+  return numbers;
+}
+
 }  // namespace bitsmith::quant

@@ -39,6 +39,8 @@ struct LayerNumbers {
 /// Uniform weights over the whole range, multipliers that spread the outputs over theirs: for measuring and
 /// testing.
 LayerNumbers random_numbers(const LayerInfo& layer, LayerBits bits, Storage to, base::Rng& rng);
+/// The same for a plan's step, with the bounds that its ReLU and its reader's bits put on the output.
+LayerNumbers random_numbers(const NetworkInfo& network, const Step& step, base::Rng& rng);
 
 /// A layer ready to run: owns packed weights and scratch. One thread at a time; a run allocates nothing.
 class PreparedKernel {

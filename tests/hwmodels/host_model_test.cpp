@@ -35,7 +35,9 @@ std::pair<double, std::string> price_by_hand(const quant::NetworkInfo& network,
     if (step.kind == quant::StepKind::layer) {
       const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(step.layer)];
       const quant::KernelRow* row = quant::find_kernel_row(key.kernel);
-      if (key.cold != cold || !row->serves(layer, step.bits, step.from, step.to)) continue;
+      if ((key.state == hwmodels::CacheState::cold) != cold ||
+          !row->serves(layer, step.bits, step.from, step.to))
+        continue;
     }
     if (!best || entry.median_us < best->first) best = {entry.median_us, key.kernel};
   }
@@ -47,6 +49,15 @@ quant::NetworkInfo one_linear_layer() {
   quant::NetworkBuilder net("one", {64, 1, 1});
   net.linear("fc", net.relu("relu", 0), 32, false);
   return std::move(net).build();
+}
+
+/// The step of the first layer, writing floats.
+quant::Step to_floats(LayerBits bits, Storage from) {
+  quant::Step step;
+  step.layer = 0;
+  step.bits = bits;
+  step.from = from;
+  return step;
 }
 
 /// All entries at 5 us, those of layers packed as `weight_bits` at `us`.
@@ -102,11 +113,9 @@ BOOST_AUTO_TEST_CASE(a_faster_four_bit_kernel_serves_up_to_four_bits) {
   for (int weight = 2; weight <= 8; ++weight)
     for (int activation = 2; activation <= 8; ++activation) {
       const LayerBits bits{weight, activation};
-      const auto row4 =
-          quant::find_kernel_row(fast4.choose(network.layers[0], bits, Storage::u8, Storage::f32));
+      const auto row4 = quant::find_kernel_row(fast4.choose(network.layers[0], to_floats(bits, Storage::u8)));
       BOOST_TEST(row4->weight_bits.high == (weight <= 4 ? 4 : 8));
-      const auto row8 =
-          quant::find_kernel_row(slow4.choose(network.layers[0], bits, Storage::u8, Storage::f32));
+      const auto row8 = quant::find_kernel_row(slow4.choose(network.layers[0], to_floats(bits, Storage::u8)));
       BOOST_TEST(row8->weight_bits.high != 4);
       // The plan: ReLU, quantization at 5 us each, and the layer.
       BOOST_TEST(fast4.price(network, {{bits}}).totals[0] == (weight <= 4 ? 12.0 : 15.0) / 1000);
@@ -119,8 +128,8 @@ BOOST_AUTO_TEST_CASE(of_two_equal_prices_the_first_row_of_the_kernel_table_is_ch
   const HostModel model(network, table_with(network, 0, 0), {}, kAll);
   for (LayerBits bits : hwmodels::layer_choices(network.layers[0], kAll)) {
     const Storage from = quant::input_storage(network.layers[0], bits);
-    BOOST_TEST(model.choose(network.layers[0], bits, from, Storage::f32) ==
-               quant::first_capable_kernel().choose(network.layers[0], bits, from, Storage::f32));
+    BOOST_TEST(model.choose(network.layers[0], to_floats(bits, from)) ==
+               quant::first_capable_kernel().choose(network.layers[0], to_floats(bits, from)));
   }
 }
 
@@ -129,7 +138,8 @@ BOOST_AUTO_TEST_CASE(fewer_bits_never_cost_a_layer_more) {
   const auto table = made_up_table(network, kAll);
   for (const hwmodels::CatalogStep& entry : hwmodels::enumerate_steps(network, kAll).layers) {
     const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(entry.step.layer)];
-    const hwmodels::LayerPrices prices(table, layer, entry.key, entry.step.from, entry.step.to, {});
+    const hwmodels::LayerPrices prices(table, layer, entry.key, entry.step.from, entry.step.to, 1,
+                                       hwmodels::resident_state(network, 1));
     const bool floats = entry.step.from == Storage::f32;
     for (int weight = 3; weight <= 8; ++weight)
       for (int activation = 2; activation <= 8; ++activation) {
@@ -165,7 +175,7 @@ BOOST_AUTO_TEST_CASE(bits_whose_kernels_were_not_measured_have_no_price) {
   const HostModel model(network, made_up_table(network, eight), {}, eight);
   BOOST_TEST(model.price(network, {{{6, 5}}}).totals[0] == model.price(network, {{{8, 8}}}).totals[0]);
   BOOST_CHECK_EXCEPTION(model.price(network, {{{4, 8}}}), base::UserError, message_has({"missing", "w4a"}));
-  BOOST_CHECK_EXCEPTION(model.choose(network.layers[0], {4, 8}, Storage::u8, Storage::f32), base::UserError,
+  BOOST_CHECK_EXCEPTION(model.choose(network.layers[0], to_floats({4, 8}, Storage::u8)), base::UserError,
                         message_has({"missing", "w4a"}));
   BOOST_CHECK_THROW(model.price(network, {{{9, 8}}}), base::UserError);
   BOOST_CHECK_THROW(model.price(network, {{{32, 8}}}), base::UserError);
@@ -179,7 +189,7 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_is_of_the_prices_that_can_be_used) {
   hwmodels::HostOptions cold;
   cold.cold_weights = true;
   BOOST_TEST(HostModel(network, table, cold, kAll).fingerprint() != fingerprint);
-  table.set({"conv of another network", "int8", {8, 8}, 1, 1, false}, entry_of({1.0}));
+  table.set({"conv of another network", "int8", {8, 8}, 1, 1, hwmodels::CacheState::hot}, entry_of({1.0}));
   BOOST_TEST(HostModel(network, table, {}, kAll).fingerprint() == fingerprint);
   table.set(hwmodels::needed_entries(network, kAll, {})[0], entry_of({20.0}));
   BOOST_TEST(HostModel(network, table, {}, kAll).fingerprint() != fingerprint);

@@ -119,9 +119,9 @@ BOOST_AUTO_TEST_CASE(another_layout_version_is_refused_with_both_numbers) {
   const TemporaryFolder folder;
   hwmodels::save_latency_table(frozen_table(), folder / "table.h5");
   copy_with(folder / "table.h5", folder / "new.h5", "version",
-            [](base::hdf5::File& file) { file.set_attribute("/", "version", 2); });
+            [](base::hdf5::File& file) { file.set_attribute("/", "version", 3); });
   BOOST_CHECK_EXCEPTION(hwmodels::load_latency_table(folder / "new.h5"), base::UserError,
-                        message_has({"layout version 2", "reads 1"}));
+                        message_has({"layout version 3", "reads 2"}));
 }
 
 BOOST_AUTO_TEST_CASE(contents_that_contradict_each_other_are_refused) {
@@ -195,8 +195,8 @@ BOOST_AUTO_TEST_CASE(contents_that_contradict_each_other_are_refused) {
 BOOST_AUTO_TEST_CASE(an_entry_that_is_there_twice_is_refused) {
   const TemporaryFolder folder;
   hwmodels::LatencyTable table;
-  table.set({"a", "", {32, 32}, 1, 1, false}, hwmodels_tests::entry_of({1.0}));
-  table.set({"b", "", {32, 32}, 1, 1, false}, hwmodels_tests::entry_of({1.0}));
+  table.set({"a", "", {32, 32}, 1, 1, hwmodels::CacheState::hot}, hwmodels_tests::entry_of({1.0}));
+  table.set({"b", "", {32, 32}, 1, 1, hwmodels::CacheState::hot}, hwmodels_tests::entry_of({1.0}));
   hwmodels::save_latency_table(table, folder / "table.h5");
   copy_with(folder / "table.h5", folder / "bad.h5", "entries/step", [](base::hdf5::File& file) {
     file.write_strings("entries/step", std::vector<std::string>{"a", "a"});

@@ -67,11 +67,11 @@ BOOST_AUTO_TEST_CASE(old_entries_and_entries_from_the_future_are_stale) {
 BOOST_AUTO_TEST_CASE(missing_entries_are_counted_and_the_first_of_them_shown) {
   const auto table = frozen_table();
   auto needed = keys_of(table);
-  needed.push_back({"conv b", "int4", {4, 8}, 1, 1, false});
+  needed.push_back({"conv b", "int4", {4, 8}, 1, 1, hwmodels::CacheState::hot});
   const std::string reason = reasons(table, table.provenance, needed, kMeasured);
   BOOST_TEST(
       reason ==
-      "missing: 1 of 5 entries were never measured: conv b, kernel int4, w4a8, batch 1, 1 thread, warm");
+      "missing: 1 of 5 entries were never measured: conv b, kernel int4, w4a8, batch 1, 1 thread, hot");
 }
 
 BOOST_AUTO_TEST_CASE(the_fingerprint_is_of_keys_and_prices_alone) {
@@ -79,27 +79,27 @@ BOOST_AUTO_TEST_CASE(the_fingerprint_is_of_keys_and_prices_alone) {
   auto other = frozen_table();
   other.provenance.cpu = "another";
   other.canaries.clear();
-  const hwmodels::EntryKey key{"conv a", "int8", {8, 8}, 1, 1, true};
+  const hwmodels::EntryKey key{"conv a", "int8", {8, 8}, 1, 1, hwmodels::CacheState::cold};
   other.set(key, entry_of({4.0, 4.0, 4.0}, kMeasured + 5));
   BOOST_TEST(other.fingerprint() == table.fingerprint());
   other.set(key, entry_of({4.5}));
   BOOST_TEST(other.fingerprint() != table.fingerprint());
   auto larger = frozen_table();
-  larger.set({"conv a", "int8", {8, 8}, 2, 1, true}, entry_of({4.0}));
+  larger.set({"conv a", "int8", {8, 8}, 2, 1, hwmodels::CacheState::cold}, entry_of({4.0}));
   BOOST_TEST(larger.fingerprint() != table.fingerprint());
 }
 
 BOOST_AUTO_TEST_CASE(keys_that_differ_in_anything_are_different_entries) {
   const auto table = frozen_table();
-  BOOST_TEST(table.find({"conv a", "int8", {8, 8}, 1, 1, false})->price_us() == 2.0);
-  BOOST_TEST(table.find({"conv a", "int8", {8, 8}, 1, 1, true})->price_us() == 4.0);
+  BOOST_TEST(table.find({"conv a", "int8", {8, 8}, 1, 1, hwmodels::CacheState::hot})->price_us() == 2.0);
+  BOOST_TEST(table.find({"conv a", "int8", {8, 8}, 1, 1, hwmodels::CacheState::cold})->price_us() == 4.0);
   for (const hwmodels::EntryKey& key :
-       std::initializer_list<hwmodels::EntryKey>{{"conv b", "int8", {8, 8}, 1, 1, false},
-                                                 {"conv a", "int4", {8, 8}, 1, 1, false},
-                                                 {"conv a", "int8", {7, 8}, 1, 1, false},
-                                                 {"conv a", "int8", {8, 7}, 1, 1, false},
-                                                 {"conv a", "int8", {8, 8}, 2, 1, false},
-                                                 {"conv a", "int8", {8, 8}, 1, 2, false}})
+       std::initializer_list<hwmodels::EntryKey>{{"conv b", "int8", {8, 8}, 1, 1, hwmodels::CacheState::hot},
+                                                 {"conv a", "int4", {8, 8}, 1, 1, hwmodels::CacheState::hot},
+                                                 {"conv a", "int8", {7, 8}, 1, 1, hwmodels::CacheState::hot},
+                                                 {"conv a", "int8", {8, 7}, 1, 1, hwmodels::CacheState::hot},
+                                                 {"conv a", "int8", {8, 8}, 2, 1, hwmodels::CacheState::hot},
+                                                 {"conv a", "int8", {8, 8}, 1, 2, hwmodels::CacheState::hot}})
     BOOST_TEST(table.find(key) == nullptr);
 }
 

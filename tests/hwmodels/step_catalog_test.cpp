@@ -18,10 +18,9 @@ BOOST_AUTO_TEST_CASE(no_policy_lowers_to_a_step_that_the_catalog_lacks) {
   for (const quant::NetworkInfo& network : {tiny_network(), hwmodels_tests::branching_network()}) {
     const hwmodels::BitChoices choices;
     const hwmodels::StepCatalog catalog = hwmodels::enumerate_steps(network, choices);
-    std::set<std::tuple<int, quant::Storage, quant::Storage>> layers;
+    std::set<hwmodels::LayerStepKey> layers;
     std::set<std::string> others;
-    for (const auto& entry : catalog.layers)
-      layers.insert({entry.step.layer, entry.step.from, entry.step.to});
+    for (const auto& entry : catalog.layers) layers.insert(hwmodels::layer_step_key(entry.step));
     for (const auto& entry : catalog.others) others.insert(entry.key);
     BOOST_TEST(layers.size() == catalog.layers.size());
     BOOST_TEST(others.size() == catalog.others.size());
@@ -31,7 +30,7 @@ BOOST_AUTO_TEST_CASE(no_policy_lowers_to_a_step_that_the_catalog_lacks) {
       const quant::Policy policy = hwmodels_tests::random_policy(network, choices, rng);
       for (const quant::Step& step : quant::lower(network, policy).steps) {
         const bool known = step.kind == quant::StepKind::layer
-                               ? layers.contains({step.layer, step.from, step.to})
+                               ? layers.contains(hwmodels::layer_step_key(step))
                                : others.contains(step.shape_key(network));
         BOOST_REQUIRE_MESSAGE(known, step.shape_key(network));
       }
@@ -76,7 +75,7 @@ BOOST_AUTO_TEST_CASE(a_kernel_is_a_candidate_once_for_all_bits_it_serves) {
     BOOST_TEST(keys.insert(candidate.key).second);
     BOOST_TEST(steps_and_kernels.insert({candidate.key.step, candidate.key.kernel}).second);
     BOOST_TEST(candidate.key.batch == 3);
-    BOOST_TEST(!candidate.key.cold);
+    BOOST_TEST((candidate.key.state == hwmodels::CacheState::hot));
     if (candidate.row != nullptr) BOOST_TEST(candidate.row->name == candidate.key.kernel);
   }
 }
@@ -96,7 +95,7 @@ BOOST_AUTO_TEST_CASE(cold_prices_need_cold_entries_of_layers_alone) {
   int layers = 0, others = 0;
   for (const hwmodels::EntryKey& key : hwmodels::needed_entries(network, {}, options)) {
     const bool is_layer = quant::find_kernel_row(key.kernel) != nullptr;
-    BOOST_TEST(key.cold == is_layer);
+    BOOST_TEST((key.state == hwmodels::CacheState::cold) == is_layer);
     ++(is_layer ? layers : others);
   }
   BOOST_TEST(layers > 0);

@@ -25,10 +25,11 @@ inline hwmodels::LatencyTable frozen_table() {
   table.provenance = {"Abacus 9000",      32768,    1 << 20, 1 << 25,  "avx2", "2.6.3 abc",
                       "int8 v1, fp32 v1", "gcc 12", "0.1",   "Release"};
   table.canaries = {{0.75, 31.5}, {0.8, 33.25}};
-  table.set({"conv a", "int8", {8, 8}, 1, 1, false}, entry_of({3.0, 1.0 / 3.0, 2.0}));
-  table.set({"conv a", "int8", {8, 8}, 1, 1, true}, entry_of({4.0}));
-  table.set({"conv a", "fp32", {32, 32}, 1, 1, false}, entry_of({9.5, 8.5}));
-  table.set({"add a", "", {32, 32}, 4, 1, false}, entry_of({0.125, 0.25, 0.5, 0.75}, 1'700'000'500));
+  table.set({"conv a", "int8", {8, 8}, 1, 1, hwmodels::CacheState::hot}, entry_of({3.0, 1.0 / 3.0, 2.0}));
+  table.set({"conv a", "int8", {8, 8}, 1, 1, hwmodels::CacheState::cold}, entry_of({4.0}));
+  table.set({"conv a", "fp32", {32, 32}, 1, 1, hwmodels::CacheState::hot}, entry_of({9.5, 8.5}));
+  table.set({"add a", "", {32, 32}, 4, 1, hwmodels::CacheState::hot},
+            entry_of({0.125, 0.25, 0.5, 0.75}, 1'700'000'500));
   return table;
 }
 

@@ -174,10 +174,10 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_fused_is_a_step_of_its_own) {
 
 BOOST_AUTO_TEST_CASE(a_chooser_names_the_kernels) {
   struct Slowest final : KernelChooser {
-    std::string choose(const LayerInfo& layer, LayerBits bits, Storage from, Storage to) const override {
+    std::string choose(const LayerInfo& layer, const Step& step) const override {
       std::string name;
       for (const KernelRow& row : kernel_rows())
-        if (row.serves(layer, bits, from, to)) name = row.name;
+        if (row.serves(layer, step.bits, step.from, step.to)) name = row.name;
       return name;
     }
   };

@@ -9,7 +9,7 @@
 
 #include "quant/base/error.hpp"
 #include "tests/trainer/deployed_example.hpp"
-#include "trainer/arena_plan.hpp"
+#include "quant/arena_plan.hpp"
 #include "trainer/loss.hpp"
 
 using namespace bitsmith;
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(activations_that_are_alive_together_never_overlap_in_the_ar
   for (const char* name : {"cnn_small", "resnet20", "mobilenet_v2_small"}) {
     const quant::NetworkInfo info = build_network(name, {3, 16, 16}, 10);
     const quant::Plan plan = quant::lower(info, quant::uniform_policy(info, {4, 4}));
-    const ArenaPlan arena = plan_arena(plan.steps, 3);
+    const quant::ArenaPlan arena = quant::plan_arena(plan.steps, 3);
     const auto bytes = [&](std::size_t i) {
       return plan.steps[i].output.elements() * 3 * quant::storage_bytes(plan.steps[i].to);
     };
@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(activations_that_are_alive_together_never_overlap_in_the_ar
     };
     std::int64_t sum = 0;
     for (std::size_t i = 0; i + 1 < plan.steps.size(); ++i) {
-      BOOST_TEST(arena.offset[i] % ArenaPlan::kAlignment == 0);
+      BOOST_TEST(arena.offset[i] % quant::ArenaPlan::kAlignment == 0);
       BOOST_TEST(arena.offset[i] + bytes(i) <= arena.bytes);
       sum += bytes(i);
       for (std::size_t j = i + 1; j + 1 < plan.steps.size() && j <= last_use(i); ++j) {

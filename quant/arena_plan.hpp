@@ -5,7 +5,7 @@
 
 #include "quant/plan.hpp"
 
-namespace bitsmith::trainer {
+namespace bitsmith::quant {
 
 /// Where the outputs of a plan's steps lie in one piece of memory: those that are alive at the same time do
 /// not overlap. An element-wise step writes over its first input where nothing reads that input afterwards.
@@ -15,6 +15,6 @@ struct ArenaPlan {
   std::int64_t bytes = 0;
 };
 
-ArenaPlan plan_arena(const std::vector<quant::Step>& steps, int batch);
+ArenaPlan plan_arena(const std::vector<Step>& steps, int batch);
 
-}  // namespace bitsmith::trainer
+}  // namespace bitsmith::quant

@@ -1,10 +1,10 @@
-#include "trainer/arena_plan.hpp"
+#include "quant/arena_plan.hpp"
 
 #include <algorithm>
 
 #include "quant/kernels/kernel_table.hpp"
 
-namespace bitsmith::trainer {
+namespace bitsmith::quant {
 namespace {
 
 /// A piece of memory with the steps during which it is in use, both ends included.
@@ -15,12 +15,12 @@ struct Block {
 
 std::size_t at(int step) { return static_cast<std::size_t>(step); }
 
-bool element_wise(quant::StepKind kind) {
-  return kind == quant::StepKind::add || kind == quant::StepKind::relu || kind == quant::StepKind::batch_norm;
+bool element_wise(StepKind kind) {
+  return kind == StepKind::add || kind == StepKind::relu || kind == StepKind::batch_norm;
 }
 
 /// The last step that reads each step's output; its own index where none does.
-std::vector<int> last_readers(const std::vector<quant::Step>& steps) {
+std::vector<int> last_readers(const std::vector<Step>& steps) {
   std::vector<int> last(steps.size());
   for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
     last[at(i)] = i;
@@ -45,19 +45,19 @@ std::int64_t lowest_gap(const Block& block, std::vector<const Block*> placed) {
 
 }  // namespace
 
-ArenaPlan plan_arena(const std::vector<quant::Step>& steps, int batch) {
+ArenaPlan plan_arena(const std::vector<Step>& steps, int batch) {
   const std::vector<int> last = last_readers(steps);
   std::vector<Block> blocks;
   std::vector<int> block_of(steps.size(), -1);
   for (int i = 0; i + 1 < static_cast<int>(steps.size()); ++i) {
-    const quant::Step& step = steps[at(i)];
+    const Step& step = steps[at(i)];
     const int input = step.first;
     if (element_wise(step.kind) && input >= 0 && last[at(input)] == i) {
       block_of[at(i)] = block_of[at(input)];
       blocks[at(block_of[at(i)])].last = last[at(i)];
       continue;
     }
-    const std::int64_t bytes = step.output.elements() * batch * quant::storage_bytes(step.to);
+    const std::int64_t bytes = step.output.elements() * batch * storage_bytes(step.to);
     block_of[at(i)] = static_cast<int>(blocks.size());
     blocks.push_back({(bytes + ArenaPlan::kAlignment - 1) / ArenaPlan::kAlignment * ArenaPlan::kAlignment, 0,
                       i, last[at(i)]});
@@ -78,4 +78,4 @@ ArenaPlan plan_arena(const std::vector<quant::Step>& steps, int batch) {
   return plan;
 }
 
-}  // namespace bitsmith::trainer
+}  // namespace bitsmith::quant
