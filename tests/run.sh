@@ -18,6 +18,14 @@ bitsmith_build
 cd "$bitsmith_root"
 ctest --preset release
 
+# The same kernels as older CPUs run them; a CPU without AVX2 has run the scalar ones above.
+isas=(scalar)
+if grep -qw avx2 /proc/cpuinfo; then isas+=(avx2); fi
+for isa in "${isas[@]}"; do
+  echo "Tests with BITSMITH_ISA=$isa"
+  BITSMITH_ISA=$isa ctest --preset release -R '^(quant|trainer|hwmodels|experiments)$'
+done
+
 if ((slow)); then
   cmake --preset asan && cmake --build build-asan && ctest --preset asan
   experiments/quickstart.sh --output build/slow/quickstart.h5
