@@ -7,6 +7,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/kernels/bit_serial_layer.hpp"
+#include "quant/kernels/depthwise_layer.hpp"
 #include "quant/kernels/onednn_layer.hpp"
 #include "quant/kernels/packed_layer.hpp"
 #include "quant/kernels/weight_only_layer.hpp"
@@ -79,6 +80,12 @@ const std::array kRows{
   bit_serial<Isa::avx512, 1, 4>("bit_serial_w1a4_avx512"),
   bit_serial<Isa::avx2, 1, 4>("bit_serial_w1a4_avx2"),
   bit_serial<Isa::scalar, 1, 4>("bit_serial_w1a4_scalar"),
+  KernelRow{"depthwise_int8_avx512", kBytes, Isa::avx512, kUpTo8, kActivations,
+            no, yes, no, yes, depthwise_refuses, make_depthwise<Isa::avx512>},
+  KernelRow{"depthwise_int8_avx2", kBytes, Isa::avx2, kUpTo8, kActivations,
+            no, yes, no, yes, depthwise_refuses, make_depthwise<Isa::avx2>},
+  KernelRow{"depthwise_int8_scalar", kBytes, Isa::scalar, kUpTo8, kActivations,
+            no, yes, no, yes, depthwise_refuses, make_depthwise<Isa::scalar>},
   KernelRow{"onednn_int8", kBytes, {}, kUpTo8, kActivations,
             yes, yes, yes, yes, onednn_int8_refuses, make_onednn_int8},
   KernelRow{"packed_int8_avx512", kBytes, Isa::avx512, kUpTo8, kActivations,

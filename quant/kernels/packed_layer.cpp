@@ -7,6 +7,7 @@
 
 #include "quant/base/aligned_vector.hpp"
 #include "quant/base/cpu.hpp"
+#include "quant/kernels/depthwise_layer.hpp"
 #include "quant/kernels/dispatch.hpp"
 #include "quant/kernels/epilogue.hpp"
 #include "quant/kernels/image_rows.hpp"
@@ -127,7 +128,11 @@ class PackedLayer final : public PreparedKernel {
 
 }  // namespace
 
-bool packed_refuses(const LayerInfo& layer, LayerBits, Storage) { return may_overflow(layer); }
+bool packed_refuses(const LayerInfo& layer, LayerBits bits, Storage from) {
+  // A product of matrices with one column each would be a hundred times slower than the kernel for this.
+  const bool depthwise = layer.kind == LayerKind::depthwise && !depthwise_refuses(layer, bits, from);
+  return depthwise || may_overflow(layer);
+}
 
 template <base::Isa kIsa, int kBits>
 std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits, Storage from, Storage to,

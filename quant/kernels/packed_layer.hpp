@@ -15,7 +15,7 @@ template <base::Isa kIsa, int kBits>
 std::unique_ptr<PreparedKernel> make_packed(const LayerInfo& layer, LayerBits bits, Storage from, Storage to,
                                             int batch, const LayerNumbers& numbers);
 
-/// Products of more than 65,536 terms could overflow 32 bits.
+/// Products of more than 65,536 terms, which could overflow 32 bits, and what depthwise_layer serves.
 bool packed_refuses(const LayerInfo& layer, LayerBits bits, Storage from);
 
 }  // namespace bitsmith::quant

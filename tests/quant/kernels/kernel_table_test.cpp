@@ -47,6 +47,11 @@ const std::vector<Case> kConvolutions = {
     {"groups of one output", {6, 4, 4}, 3, Window::square(1), 3, 1},
     {"depthwise", {24, 7, 7}, 24, Window::square(3, 1, 1), 24, 2},
     {"depthwise, odd, strided", {13, 8, 8}, 13, Window::square(3, 2, 1), 13, 1},
+    {"depthwise 3x3 dilated, a block and a rest", {70, 9, 23}, 70, Window::square(3, 1, 2, 2), 70, 1},
+    {"depthwise 5x5, three vectors", {48, 11, 10}, 48, Window::square(5, 2, 2), 48, 2},
+    {"depthwise 9x1, uneven padding", {33, 9, 7}, 33, Window{9, 1, 1, 1, 1, 1, 6, 0, 3, 0}, 33, 1},
+    {"depthwise, a border wider than the image", {20, 2, 2}, 20, Window::square(7, 3, 6), 20, 1},
+    {"depthwise on one pixel", {17, 1, 1}, 17, Window::square(3, 1, 1), 17, 1},
     {"depthwise, two filters a channel", {5, 6, 6}, 10, Window::square(3, 1, 1), 5, 1},
     {"many pixels, more than a panel", {64, 24, 24}, 20, Window::square(3, 1, 1), 1, 1},
 };
@@ -219,6 +224,8 @@ BOOST_AUTO_TEST_CASE(accumulators_at_their_extremes_do_not_overflow_or_saturate)
       try_rows(product_of(65536, 5, is_signed), bits, 1, ++seed, Fill::extreme);
       try_rows(layer_of({"wide", {512, 3, 3}, 20, Window::square(3, 1, 1), 1, 1}, is_signed), bits, 1, ++seed,
                Fill::extreme);
+      try_rows(layer_of({"depthwise", {20, 30, 30}, 20, Window::square(29), 20, 1}, is_signed), bits, 1,
+               ++seed, Fill::extreme);
     }
 }
 
