@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(help_and_version_succeed_and_document_the_exit_codes) {
   const base::ProcessResult help = bitsmith_says({"--help"});
   BOOST_TEST(help.exit_code == 0);
   for (const char* part : {"run", "train", "profile", "search", "finetune", "check", "describe", "show",
-                           "infer", "verify", "Exit codes"})
+                           "infer", "verify", "table", "Exit codes"})
     BOOST_TEST(help.out.find(part) != std::string::npos, part);
   BOOST_TEST(bitsmith_says({"run", "--help"}).out.find("--resume") != std::string::npos);
   BOOST_TEST(bitsmith_says({"--version"}).out == "0.1.0\n");
