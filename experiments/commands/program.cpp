@@ -11,6 +11,7 @@
 #include "hwmodels/provenance.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/kernels/self_test.hpp"
 
 namespace bitsmith::experiments {
 
@@ -83,6 +84,9 @@ int parse_and_run(CLI::App& program, int argc, const char* const* argv, const St
 int run_program(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
   try {
+#ifdef BITSMITH_SELF_TEST
+    quant::self_test_kernels();
+#endif
     CLI::App program("Finds the best bit-width of every layer of a network on given hardware, and proves it.",
                      "bitsmith");
     program.set_version_flag("--version", hwmodels::current_provenance().program);
