@@ -8,6 +8,7 @@
 #include "hwmodels/measurement.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/hdf5.hpp"
+#include "quant/base/hdf5_seal.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -111,7 +112,7 @@ void write(File& file, const LatencyTable& table) {
            "one multiplication and one addition of four fp32 numbers, per pass");
   file.write("canaries/stream_ns", stream);
   describe(file, "canaries/stream_ns", "ns",
-           "reading 1 KiB of an 8 MiB buffer, adding up a number of each line, per pass");
+           "reading 1 KiB of a 4 MiB buffer, adding up a number of each line, per pass");
 
   const Columns columns = to_columns(table);
   file.write_strings("entries/step", columns.step);
@@ -185,6 +186,9 @@ LatencyTable from_columns(const std::filesystem::path& path, const Columns& colu
     entry.spread = columns.spread[i];
     entry.runs_per_sample = columns.runs_per_sample[i];
     entry.measured_at = columns.measured_at[i];
+    constexpr std::int64_t year_9999 = 253'402'300'799;
+    if (entry.measured_at < 0 || entry.measured_at > year_9999)
+      refuse(path, fmt::format("entry {}: measured_at is no date", i));
     if (entry.min_us != *std::min_element(entry.samples_us.begin(), entry.samples_us.end()) ||
         entry.median_us != median(entry.samples_us) || !std::isfinite(entry.spread) || entry.spread < 0)
       refuse(path, fmt::format("entry {}: minimum, median or spread contradict the samples", i));
@@ -203,6 +207,8 @@ void save_latency_table(const LatencyTable& table, const std::filesystem::path& 
 }
 
 LatencyTable load_latency_table(const std::filesystem::path& path) {
+  if (base::hdf5::lacks_seal(path))
+    refuse(path, "is cut off, or was changed by another program: the checksum at its end is missing");
   const File file = File::open(path);
   if (!file.has_attribute("/", "format") || file.string_attribute("/", "format") != kFormat)
     refuse(path, fmt::format("is an HDF5 file, but not a '{}'", kFormat));

@@ -18,7 +18,8 @@ namespace bitsmith::hwmodels {
 void save_latency_table(const LatencyTable& table, const std::filesystem::path& path);
 
 /// What was saved, to the bit. Throws UserError for a file that is missing, not HDF5, not a latency table, of
-/// another version, truncated, or whose contents contradict each other.
+/// another version, truncated or changed (its checksum, see quant/base/hdf5_seal, must be there), or whose
+/// contents contradict each other.
 LatencyTable load_latency_table(const std::filesystem::path& path);
 
 }  // namespace bitsmith::hwmodels

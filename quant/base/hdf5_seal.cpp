@@ -16,6 +16,18 @@ namespace {
 
 constexpr std::string_view kMark = "bitsmith-xxh3-64";
 constexpr std::size_t kSealBytes = kMark.size() + sizeof(XXH64_hash_t);
+constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";  // of HDF5 files
+
+/// The seal's place, if the mark is there.
+bool read_seal(std::ifstream& file, std::size_t size, char (&end)[kSealBytes]) {
+  if (!file || size < kSealBytes) return false;
+  file.seekg(static_cast<std::streamoff>(size - kSealBytes));
+  return file.read(end, sizeof end) && std::memcmp(end, kMark.data(), kMark.size()) == 0;
+}
+
+std::size_t size_of(std::ifstream& file) {
+  return static_cast<std::size_t>(std::max<std::streamoff>(file.tellg(), 0));
+}
 
 }  // namespace
 
@@ -28,11 +40,9 @@ std::string seal(std::string_view content) {
 
 void check_seal(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const auto size = static_cast<std::size_t>(std::max<std::streamoff>(file.tellg(), 0));
-  if (!file || size < kSealBytes) return;
+  const std::size_t size = size_of(file);
   char end[kSealBytes];
-  file.seekg(static_cast<std::streamoff>(size - kSealBytes));
-  if (!file.read(end, sizeof end) || std::memcmp(end, kMark.data(), kMark.size()) != 0) return;
+  if (!read_seal(file, size, end)) return;
   file.seekg(0);
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(),
                                                                               XXH3_freeState);
@@ -48,6 +58,16 @@ void check_seal(const std::filesystem::path& path) {
   if (std::memcmp(end + kMark.size(), &hash, sizeof hash) != 0)
     throw UserError(
         fmt::format("{}: damaged: its content is not what was written (checksum)", path.string()));
+}
+
+bool lacks_seal(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::size_t size = size_of(file);
+  char start[kSignature.size()], end[kSealBytes];
+  file.seekg(0);
+  if (!file.read(start, sizeof start) || std::memcmp(start, kSignature.data(), sizeof start) != 0)
+    return false;
+  return !read_seal(file, size, end);
 }
 
 }  // namespace bitsmith::base::hdf5

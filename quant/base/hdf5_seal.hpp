@@ -14,4 +14,8 @@ std::string seal(std::string_view content);
 /// Throws UserError if `path` has a seal that its content does not agree with. Files without one pass.
 void check_seal(const std::filesystem::path& path);
 
+/// Whether `path` is an HDF5 file that ends without a seal: cut off, or written by another program. What only
+/// this program writes should not be opened then.
+bool lacks_seal(const std::filesystem::path& path);
+
 }  // namespace bitsmith::base::hdf5

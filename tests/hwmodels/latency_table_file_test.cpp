@@ -212,4 +212,21 @@ BOOST_AUTO_TEST_CASE(a_place_that_cannot_be_written_is_a_user_error) {
                     base::UserError);
 }
 
+BOOST_AUTO_TEST_CASE(a_file_with_any_bit_flipped_or_its_end_cut_is_refused) {
+  const TemporaryFolder folder;
+  hwmodels::save_latency_table(frozen_table(), folder / "table.h5");
+  const std::string bytes = base::read_file(folder / "table.h5");
+  const auto refused = [&](const std::string& content) {
+    base::replace_file(folder / "bent.h5", content);
+    BOOST_CHECK_THROW(hwmodels::load_latency_table(folder / "bent.h5"), base::UserError);
+  };
+  constexpr std::size_t kSealBytes = 24, kEvery = 61;
+  for (std::size_t at = 0; at < bytes.size(); at += at + kSealBytes < bytes.size() ? kEvery : 1) {
+    std::string bent = bytes;
+    bent[at] = static_cast<char>(bent[at] ^ (1 << (at % 8)));
+    refused(bent);
+  }
+  for (std::size_t cut = 1; cut <= kSealBytes + 1; ++cut) refused(bytes.substr(0, bytes.size() - cut));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
