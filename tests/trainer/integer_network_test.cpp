@@ -7,9 +7,9 @@
 #include <limits>
 #include <vector>
 
+#include "quant/arena_plan.hpp"
 #include "quant/base/error.hpp"
 #include "tests/trainer/deployed_example.hpp"
-#include "quant/arena_plan.hpp"
 #include "trainer/loss.hpp"
 
 using namespace bitsmith;
