@@ -18,16 +18,6 @@ constexpr int kLeastRuns = 5;
 
 double since(std::int64_t start) { return static_cast<double>(hwmodels::now_ns() - start); }
 
-/// What reading the clock itself takes.
-double clock_overhead_ns() {
-  std::vector<double> empty;
-  for (int i = 0; i < 101; ++i) {
-    const std::int64_t start = hwmodels::now_ns();
-    empty.push_back(since(start));
-  }
-  return hwmodels::median(std::move(empty));
-}
-
 /// The samples of one policy: a total per round, and each step's times per round.
 class Stopwatch {
  public:
@@ -135,7 +125,7 @@ Verification verify_latency(const hwmodels::HostModel& host, const hwmodels::Can
                             const base::Progress& progress) {
   base::require(!executables.empty() && rounds >= 1, "verify: nothing to execute");
   const hwmodels::PinnedThread pinned;
-  const double overhead = clock_overhead_ns();
+  const double overhead = hwmodels::clock_overhead_ns();
   hwmodels::CanaryLoops canary;
   std::vector<Stopwatch> stopwatches;
   for (Executable& executable : executables) stopwatches.emplace_back(executable);

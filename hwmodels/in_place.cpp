@@ -108,12 +108,6 @@ class InPlace {
       if (candidate.row != nullptr) kernels_of_[candidate.key.step].push_back(&candidate);
     base::Rng rng(base::derive_seed(options.seed, "images in place"));
     for (float& pixel : images_) pixel = static_cast<float>(rng.uniform(-1, 1));
-    std::vector<double> empty;
-    for (int i = 0; i < 101; ++i) {
-      const std::int64_t start = now_ns();
-      empty.push_back(static_cast<double>(now_ns() - start));
-    }
-    clock_ns_ = median(std::move(empty));
   }
 
   /// One sample for each of the plan's steps whose key is wanted; how many of them it was.
@@ -263,7 +257,7 @@ class InPlace {
   std::map<const Candidate*, int> runs_;
   std::vector<float> images_, logits_;
   base::AlignedVector<std::byte> arena_;
-  double clock_ns_ = 0;
+  const double clock_ns_ = clock_overhead_ns();
   int floats_ = 0;  ///< layers of the present plan that read floats
   CanaryLoops canary_;
   std::vector<Canary> canaries_;

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <time.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <ctime>
 
@@ -13,6 +15,16 @@ std::int64_t now_ns() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC_RAW, &time);
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+double clock_overhead_ns() {
+  std::array<std::int64_t, 101> empty;
+  for (std::int64_t& taken : empty) {
+    const std::int64_t start = now_ns();
+    taken = now_ns() - start;
+  }
+  std::nth_element(empty.begin(), empty.begin() + empty.size() / 2, empty.end());
+  return static_cast<double>(empty[empty.size() / 2]);
 }
 
 std::int64_t unix_time() { return static_cast<std::int64_t>(std::time(nullptr)); }

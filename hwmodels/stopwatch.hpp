@@ -7,6 +7,9 @@ namespace bitsmith::hwmodels {
 /// Nanoseconds of CLOCK_MONOTONIC_RAW, which no time daemon slews.
 std::int64_t now_ns();
 
+/// What reading the clock twice takes, the median of many: to be taken off times of single steps.
+double clock_overhead_ns();
+
 /// Seconds since 1970 (UTC), for dates in tables.
 std::int64_t unix_time();
 

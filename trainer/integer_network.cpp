@@ -6,8 +6,8 @@
 #include <new>
 #include <utility>
 
-#include "quant/base/error.hpp"
 #include "quant/arena_plan.hpp"
+#include "quant/base/error.hpp"
 
 namespace bitsmith::trainer {
 
@@ -106,7 +106,7 @@ std::int64_t IntegerNetwork::weight_bytes() const {
   return bytes;
 }
 
-void IntegerNetwork::run_all(const Tensor& images, Tensor& logits, const std::function<void()>& after_run) {
+void IntegerNetwork::run_all(const Tensor& images, Tensor& logits) {
   const quant::Shape shape = input();
   base::require(images.shape() == shape, "integer network: images of another shape");
   logits.resize(images.batch(), {outputs()});
@@ -124,25 +124,7 @@ void IntegerNetwork::run_all(const Tensor& images, Tensor& logits, const std::fu
       run(rest_images_.data(), rest_logits_.data());
       std::copy_n(rest_logits_.data(), count * outputs(), logits.sample(first));
     }
-    if (after_run) after_run();
   }
-}
-
-EvaluationResult evaluate(IntegerNetwork& network, BatchSource& source,
-                          const std::function<void()>& after_run) {
-  const quant::Shape wanted = network.input(), got = source.shape();
-  if (got != wanted)
-    throw base::UserError(fmt::format("the data's images are {}x{}x{}, but network '{}' takes {}x{}x{}",
-                                      got.channels, got.height, got.width, network.info().name,
-                                      wanted.channels, wanted.height, wanted.width));
-  if (source.classes() > network.outputs())
-    throw base::UserError(fmt::format("the data has {} classes, but network '{}' gives {} outputs",
-                                      source.classes(), network.info().name, network.outputs()));
-  Tensor logits;
-  return evaluate_logits(source, [&](const Tensor& images) -> const Tensor& {
-    network.run_all(images, logits, after_run);
-    return logits;
-  });
 }
 
 }  // namespace bitsmith::trainer

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -10,11 +9,9 @@
 #include "quant/base/aligned_vector.hpp"
 #include "quant/network_info.hpp"
 #include "quant/plan.hpp"
-#include "trainer/batch_source.hpp"
 #include "trainer/deployed_model.hpp"
 #include "trainer/network.hpp"
 #include "trainer/tensor.hpp"
-#include "trainer/training_loop.hpp"
 
 namespace bitsmith::trainer {
 
@@ -40,9 +37,9 @@ class IntegerNetwork {
   /// `images`: batch() images of N,H,W,C, as the trained network takes them; `logits`: batch() x outputs().
   void run(const float* images, float* logits);
 
-  /// Any number of images, a batch at a time; the last one is filled up with images that do not count. Calls
-  /// `after_run` (may be empty) after each batch. `logits` is resized.
-  void run_all(const Tensor& images, Tensor& logits, const std::function<void()>& after_run = {});
+  /// Any number of images, a batch at a time; the last one is filled up with images that do not count.
+  /// `logits` is resized.
+  void run_all(const Tensor& images, Tensor& logits);
 
   /// The steps that run() runs, in order, and each one alone, for whoever times them:
   /// `run_step(0) ... run_step(steps().size() - 1)` is run(). A step reads what earlier ones have left.
@@ -69,9 +66,5 @@ class IntegerNetwork {
   Tensor rest_images_, rest_logits_;  ///< of a batch that is not full
   int batch_;
 };
-
-/// One pass over the source with run_all. Throws UserError if images or classes do not fit the network.
-EvaluationResult evaluate(IntegerNetwork& network, BatchSource& source,
-                          const std::function<void()>& after_run = {});
 
 }  // namespace bitsmith::trainer

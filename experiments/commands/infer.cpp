@@ -96,6 +96,9 @@ trainer::DataPart load_images(const InferOptions& options, const trainer::Deploy
         "{}: images of {} x {} x {} (channels, height, width; with the border), but {} takes {} x {} x {}",
         source, given.channels, given.height, given.width, options.model, taken.channels, taken.height,
         taken.width));
+  if (part.classes() > classes)
+    throw base::UserError(
+        fmt::format("{}: {} classes, but {} tells {} apart", source, part.classes(), options.model, classes));
   return part;
 }
 
