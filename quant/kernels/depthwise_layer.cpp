@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quant/base/aligned_vector.hpp"
+#include "quant/kernels/depthwise_3x3_layer.hpp"
 #include "quant/kernels/depthwise_kernels.hpp"
 #include "quant/kernels/dispatch.hpp"
 #include "quant/kernels/epilogue.hpp"
@@ -165,6 +166,8 @@ bool depthwise_refuses(const LayerInfo& layer, LayerBits, Storage) {
 template <base::Isa kIsa>
 std::unique_ptr<PreparedKernel> make_depthwise(const LayerInfo& layer, LayerBits, Storage from, Storage to,
                                                int batch, const LayerNumbers& numbers) {
+  if constexpr (kIsa == base::Isa::avx512)
+    if (auto kernel = make_depthwise_3x3(layer, from, to, batch, numbers)) return kernel;
   const DepthwiseKernels& kernels =
       pick_isa(kIsa, scalar::depthwise_kernels, avx2::depthwise_kernels, avx512::depthwise_kernels);
   return std::make_unique<DepthwiseLayer>(layer, from, to, batch, numbers, kernels, kIsa);
