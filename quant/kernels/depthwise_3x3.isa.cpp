@@ -2,12 +2,10 @@
 
 #include <immintrin.h>
 
-#include <type_traits>
-
 #include "quant/kernels/depthwise_3x3_kernels.hpp"
+#include "quant/kernels/requantize_avx512.hpp"
 
-// Sums are named, never elements of an array: GCC 12 keeps arrays of vectors in memory.
-#define BITSMITH_INLINE inline __attribute__((always_inline))
+// Sums are named, never elements of an array: GCC 12 keeps these arrays of vectors in memory.
 
 namespace bitsmith::quant::avx512 {
 namespace {
@@ -16,11 +14,6 @@ namespace {
 struct Vectors {
   __m512i first_low, first_high, second_low, second_high;
 };
-
-/// total += bytes * weights, in place: GCC 12 keeps copies of sums that its intrinsics update.
-BITSMITH_INLINE void add_product(__m512i& total, __m512i bytes, __m512i weights) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(total) : "v"(bytes), "v"(weights));
-}
 
 /// A column of four rows, side by side: [channel][row].
 struct Column {
@@ -46,11 +39,11 @@ BITSMITH_INLINE void load(Vectors& to, const void* from) {
 
 template <int kRows>
 BITSMITH_INLINE void add(Vectors& sums, const Column& column, const Vectors& weights) {
-  add_product(sums.first_low, column.low, weights.first_low);
-  add_product(sums.first_high, column.high, weights.first_high);
+  add_products(sums.first_low, column.low, weights.first_low);
+  add_products(sums.first_high, column.high, weights.first_high);
   if constexpr (kRows == 2) {
-    add_product(sums.second_low, column.low, weights.second_low);
-    add_product(sums.second_high, column.high, weights.second_high);
+    add_products(sums.second_low, column.low, weights.second_low);
+    add_products(sums.second_high, column.high, weights.second_high);
   }
 }
 
@@ -105,17 +98,10 @@ class Row {
 
   /// Output x of the row or rows.
   BITSMITH_INLINE void finish(const Vectors& sums, std::int64_t x) const {
-    // Packing works within lanes of 128 bits: four of the low channels, four of the high ones, row by row.
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i first = requantized(sums.first_low, sums.first_high);
     __m512i second = first;
     if constexpr (kRows == 2) second = requantized(sums.second_low, sums.second_high);
-    __m512i bytes;
-    if constexpr (std::is_same_v<Out, std::uint8_t>)
-      bytes = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low_), high_);
-    else
-      bytes = _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low_), high_);
-    bytes = _mm512_permutexvar_epi32(order, bytes);
+    const __m512i bytes = unshuffled(clamped_bytes<Out>(first, second, low_, high_));
     const std::int64_t at = x * pixel_;
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out_first_ + at), _mm512_castsi512_si256(bytes));
     if constexpr (kRows == 2)
@@ -138,10 +124,6 @@ class Row {
       column.high = _mm512_xor_si512(column.high, _mm512_set1_epi8(-128));
     }
     return column;
-  }
-
-  static BITSMITH_INLINE __m512i rounded(__m512i sums, __m512 offset, __m512 multiplier) {
-    return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_add_ps(_mm512_cvtepi32_ps(sums), offset), multiplier));
   }
 
   BITSMITH_INLINE __m512i requantized(__m512i low, __m512i high) const {

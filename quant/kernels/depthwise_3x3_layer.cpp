@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstdlib>
 #include <vector>
 
 #include "quant/base/aligned_vector.hpp"
@@ -16,7 +14,6 @@ namespace {
 constexpr int kChannels = Depthwise3x3Rows::kChannels, kTaps = Depthwise3x3Rows::kTaps;
 constexpr int kSide = 3, kArea = kSide * kSide;
 constexpr int kSignedZero = 128;  // signed activations are multiplied as unsigned ones, 128 more
-constexpr double kLargestActivation = 255, kLargestRounded = 2147483392;  // the float below 2^31
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
@@ -41,9 +38,7 @@ class Depthwise3x3Layer final : public PreparedKernel {
     rows_at_once_ = window_.stride_w == 1 && window_.stride_h == 1 ? 2 : 1;
     one_row_ = form(window_.stride_w == 2 ? kernels.strided : kernels.one_row, from, to);
     two_rows_ = form(kernels.two_rows, from, to);
-    // Rounding keeps order: clamping to a rounded bound is rounding what was clamped.
-    low_ = static_cast<int>(std::nearbyint(std::max(numbers.low, to == Storage::u8 ? 0.0f : -128.0f)));
-    high_ = static_cast<int>(std::nearbyint(std::min(numbers.high, to == Storage::u8 ? 255.0f : 127.0f)));
+    range_ = rounded_range(numbers, to);
     black_.assign(at(std::int64_t{input_.width} * input_.channels), 0);
     const std::vector<std::int8_t> weights = effective_weights(numbers, epilogue);
     // The last block ends at the last channel, and may compute some again that the block before has computed.
@@ -100,8 +95,8 @@ class Depthwise3x3Layer final : public PreparedKernel {
     rows.width = input_.width;
     rows.pad = window_.pad_left;
     rows.outputs = output_.width;
-    rows.low = low_;
-    rows.high = high_;
+    rows.low = range_.low;
+    rows.high = range_.high;
     const std::uint8_t* in[kTaps];
     for (int tap = 0; tap < kTaps; ++tap) {
       const int from = y * window_.stride_h - window_.pad_top + tap;
@@ -123,7 +118,7 @@ class Depthwise3x3Layer final : public PreparedKernel {
   int batch_;
   int rows_at_once_;
   Depthwise3x3Kernels::Convolve *one_row_, *two_rows_;
-  int low_, high_;
+  OutputRange range_;
   std::vector<Block> blocks_;
   base::AlignedVector<std::uint8_t> black_;  ///< a row outside the image
 };
@@ -136,26 +131,13 @@ bool has_form(const LayerInfo& layer, Storage to) {
          w.pad_right < kSide;
 }
 
-/// Whether every (sum + offset) * multiplier stays within what a 32-bit integer holds.
-bool can_round(const LayerNumbers& numbers, const Epilogue& epilogue) {
-  for (std::size_t c = 0; c < epilogue.offset.size(); ++c) {
-    double sum = 0;
-    for (std::size_t i = c * kArea; i < (c + 1) * kArea; ++i)
-      sum += kLargestActivation * std::abs(static_cast<double>(numbers.weights[i]));
-    const double most = (sum + std::abs(static_cast<double>(epilogue.offset[c]))) *
-                        std::abs(static_cast<double>(epilogue.multiplier[c]));
-    if (!(most < kLargestRounded)) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 std::unique_ptr<PreparedKernel> make_depthwise_3x3(const LayerInfo& layer, Storage from, Storage to,
                                                    int batch, const LayerNumbers& numbers) {
   if (!has_form(layer, to)) return nullptr;
   const Epilogue epilogue = make_epilogue(numbers);
-  if (!can_round(numbers, epilogue)) return nullptr;
+  if (!rounds_within_32_bits(numbers, epilogue)) return nullptr;
   return std::make_unique<Depthwise3x3Layer>(layer, from, to, batch, numbers, epilogue);
 }
 

@@ -56,6 +56,26 @@ void Finisher::finish(const std::int32_t* sums, int width, int rows, const std::
           stride_);
 }
 
+bool rounds_within_32_bits(const LayerNumbers& numbers, const Epilogue& epilogue) {
+  constexpr double largest_activation = 255, largest_rounded = 2147483392;  // the float below 2^31
+  const std::size_t channels = epilogue.offset.size(), each = numbers.weights.size() / channels;
+  for (std::size_t c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (std::size_t i = c * each; i < (c + 1) * each; ++i)
+      sum += largest_activation * std::abs(static_cast<double>(numbers.weights[i]));
+    const double most = (sum + std::abs(static_cast<double>(epilogue.offset[c]))) *
+                        std::abs(static_cast<double>(epilogue.multiplier[c]));
+    if (!(most < largest_rounded)) return false;
+  }
+  return true;
+}
+
+OutputRange rounded_range(const LayerNumbers& numbers, Storage to) {
+  const bool is_signed = to == Storage::s8;
+  return {static_cast<int>(std::nearbyint(std::max(numbers.low, is_signed ? -128.0f : 0.0f))),
+          static_cast<int>(std::nearbyint(std::min(numbers.high, is_signed ? 127.0f : 255.0f)))};
+}
+
 std::vector<std::int8_t> effective_weights(const LayerNumbers& numbers, const Epilogue& epilogue) {
   return without_constant_channels(numbers.weights, epilogue);
 }

@@ -37,6 +37,17 @@ class Finisher {
 /// 65536.
 inline bool may_overflow(const LayerInfo& layer) { return layer.weights() / layer.output.channels > 65536; }
 
+/// Whether every (acc + offset) * multiplier stays within what a 32-bit integer holds, so that clamping can
+/// wait until outputs are integers.
+bool rounds_within_32_bits(const LayerNumbers& numbers, const Epilogue& epilogue);
+
+/// `low` and `high` as integers of a type's range: clamping to a rounded bound is rounding what was clamped,
+/// as rounding keeps order.
+struct OutputRange {
+  int low, high;
+};
+OutputRange rounded_range(const LayerNumbers& numbers, Storage to);
+
 /// The integer weights, those of constant channels set to 0, so that kernels need not know of them.
 std::vector<std::int8_t> effective_weights(const LayerNumbers& numbers, const Epilogue& epilogue);
 std::vector<float> effective_float_weights(const LayerNumbers& numbers, const Epilogue& epilogue);

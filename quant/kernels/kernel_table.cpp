@@ -8,6 +8,7 @@
 #include "quant/base/error.hpp"
 #include "quant/kernels/bit_serial_layer.hpp"
 #include "quant/kernels/depthwise_layer.hpp"
+#include "quant/kernels/direct_layer.hpp"
 #include "quant/kernels/onednn_layer.hpp"
 #include "quant/kernels/packed_layer.hpp"
 #include "quant/kernels/weight_only_layer.hpp"
@@ -88,6 +89,8 @@ const std::array kRows{
             no, yes, no, yes, depthwise_refuses, make_depthwise<Isa::scalar>},
   KernelRow{"onednn_int8", kBytes, {}, kUpTo8, kActivations,
             yes, yes, yes, yes, onednn_int8_refuses, make_onednn_int8},
+  KernelRow{"direct_int8_avx512", kBytes, Isa::avx512, kUpTo8, kActivations,
+            yes, no, no, yes, direct_refuses, make_direct},
   KernelRow{"packed_int8_avx512", kBytes, Isa::avx512, kUpTo8, kActivations,
             yes, yes, yes, yes, packed_refuses, make_packed<Isa::avx512, 8>},
   KernelRow{"packed_int8_avx2", kBytes, Isa::avx2, kUpTo8, kActivations,
