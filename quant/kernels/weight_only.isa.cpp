@@ -1,5 +1,5 @@
 // fp32 rows times tiles of weights that were converted to fp32. Plain loops that the compiler vectorises;
-// only the product keeps its sums in registers by hand.
+// only products keep their sums in registers by hand.
 
 #if defined(BITSMITH_ISA_avx512) || defined(BITSMITH_ISA_avx2)
 #include <immintrin.h>
@@ -96,6 +96,87 @@ void multiply(const float* rows, std::int64_t stride, int count, const float* ti
     multiply_rows<1>(rows, stride, tile, depth, width, sums);
 }
 
+#if defined(BITSMITH_ISA_avx512)
+
+inline __m512i sixteen_bytes(const std::uint8_t* from) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+
+// Even and odd depths are summed apart, so that no sum waits for itself.
+template <int kVectors>
+void multiply_vectors_int8(const float* row, const std::uint8_t* block, std::int64_t depth, float* sums) {
+  __m512 even[kVectors], odd[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = _mm512_setzero_ps();
+  const auto weights = [](const std::uint8_t* from) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+  };
+  for (std::int64_t k = 0; k < depth; k += 2, block += 32 * kVectors) {
+    const __m512 x0 = _mm512_set1_ps(row[k]), x1 = _mm512_set1_ps(row[k + 1]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      even[v] = _mm512_fmadd_ps(x0, weights(block + 16 * v), even[v]);
+      odd[v] = _mm512_fmadd_ps(x1, weights(block + 16 * (kVectors + v)), odd[v]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(sums + 16 * v, _mm512_add_ps(even[v], odd[v]));
+}
+
+// A nibble names its float in a register of sixteen; permuting ignores the bits above.
+template <int kVectors>
+void multiply_vectors_int4(const float* row, const std::uint8_t* block, std::int64_t depth, float* sums) {
+  const __m512 values = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1);
+  __m512 even[kVectors], odd[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = _mm512_setzero_ps();
+  for (std::int64_t k = 0; k < depth; k += 2, block += 16 * kVectors) {
+    const __m512 x0 = _mm512_set1_ps(row[k]), x1 = _mm512_set1_ps(row[k + 1]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const __m512i pair = sixteen_bytes(block + 16 * v);
+      even[v] = _mm512_fmadd_ps(x0, _mm512_permutexvar_ps(pair, values), even[v]);
+      odd[v] = _mm512_fmadd_ps(x1, _mm512_permutexvar_ps(_mm512_srli_epi32(pair, 4), values), odd[v]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(sums + 16 * v, _mm512_add_ps(even[v], odd[v]));
+}
+
+void multiply_int8(const float* row, const std::uint8_t* block, std::int64_t depth, int width, float* sums) {
+  switch (width / kLanes) {
+    case 1:
+      return multiply_vectors_int8<1>(row, block, depth, sums);
+    case 2:
+      return multiply_vectors_int8<2>(row, block, depth, sums);
+    case 3:
+      return multiply_vectors_int8<3>(row, block, depth, sums);
+    default:
+      return multiply_vectors_int8<4>(row, block, depth, sums);
+  }
+}
+
+void multiply_int4(const float* row, const std::uint8_t* block, std::int64_t depth, int width, float* sums) {
+  switch (width / kLanes) {
+    case 1:
+      return multiply_vectors_int4<1>(row, block, depth, sums);
+    case 2:
+      return multiply_vectors_int4<2>(row, block, depth, sums);
+    case 3:
+      return multiply_vectors_int4<3>(row, block, depth, sums);
+    default:
+      return multiply_vectors_int4<4>(row, block, depth, sums);
+  }
+}
+
+#else
+
+constexpr auto multiply_int8 =
+    static_cast<void (*)(const float*, const std::uint8_t*, std::int64_t, int, float*)>(nullptr);
+constexpr auto multiply_int4 = multiply_int8;
+
+#endif
+
 void accumulate(const float* x, const std::int8_t* weights, int n, float* sums) {
   for (int c = 0; c < n; ++c) sums[c] += x[c] * static_cast<float>(static_cast<std::int32_t>(weights[c]));
 }
@@ -112,7 +193,7 @@ void finish(const float* sums, const float* offset, const float* multiplier, flo
 }  // namespace
 
 extern const WeightOnlyKernels weight_only_kernels;
-const WeightOnlyKernels weight_only_kernels = {kMaxRows, decode_int8, decode_int4,
-                                               multiply, accumulate,  finish};
+const WeightOnlyKernels weight_only_kernels = {kMaxRows,      decode_int8,   decode_int4, multiply,
+                                               multiply_int8, multiply_int4, accumulate,  finish};
 
 }  // namespace bitsmith::quant::BITSMITH_ISA

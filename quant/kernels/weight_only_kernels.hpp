@@ -15,6 +15,11 @@ struct WeightOnlyKernels {
   /// sums[row][width] += rows * tile
   void (*multiply)(const float* rows, std::int64_t stride, int row_count, const float* tile,
                    std::int64_t depth, int width, float* sums);
+  /// sums[width] = one row * a whole block, without a tile; null where it is not worth it.
+  void (*multiply_int8)(const float* row, const std::uint8_t* block, std::int64_t depth, int width,
+                        float* sums);
+  void (*multiply_int4)(const float* row, const std::uint8_t* block, std::int64_t depth, int width,
+                        float* sums);
   /// sums[c] += x[c] * weights[c]: one tap of a depthwise convolution
   void (*accumulate)(const float* x, const std::int8_t* weights, int n, float* sums);
   /// out[c] = clamp((sums[c] + offset[c]) * multiplier[c], low, high)

@@ -13,7 +13,9 @@
 namespace bitsmith::quant {
 namespace {
 
-constexpr std::int64_t kPanelBytes = 256 << 10;  // rows: a quarter of a usual L2 cache
+constexpr std::int64_t kPanelBytes = 256 << 10;  // rows: a quarter of a usual L2 cache ...
+constexpr std::int64_t kLeastPanel = 64;         // ... or as many as make decoding weights cheap
+constexpr std::int64_t kFewRows = 3;             // up to which decoding on the way is cheaper than a tile
 constexpr std::int64_t kTileDepth = 96;          // of 64 columns: 24 KiB, within L1
 
 void copy_floats(const void* from, std::int64_t n, void* row) {
@@ -36,7 +38,7 @@ class WeightOnlyLayer final : public PreparedKernel {
                            weight_bits, 1);
     depth_ = groups_[0].padded_depth();
     direct_ = geometry_.rows_are_input() && depth_ == geometry_.depth();
-    panel_ = std::max<std::int64_t>(1, kPanelBytes / (depth_ * static_cast<std::int64_t>(sizeof(float))));
+    panel_ = std::max(kLeastPanel, kPanelBytes / (depth_ * static_cast<std::int64_t>(sizeof(float))));
     panel_ = std::min(geometry_.pixels(), panel_);
     if (!direct_) rows_.assign(static_cast<std::size_t>(panel_ * depth_), 0);
     tile_.resize(static_cast<std::size_t>(PackedMatrix::kBlock * kTileDepth));
@@ -68,6 +70,21 @@ class WeightOnlyLayer final : public PreparedKernel {
   void multiply(int group, int block, std::int64_t first, std::int64_t count, const float* rows, float* out) {
     const PackedMatrix& matrix = groups_[static_cast<std::size_t>(group)];
     const int width = matrix.width(block);
+    const auto multiply_row = weight_bits_ == 4 ? kernels_.multiply_int4 : kernels_.multiply_int8;
+    if (count <= kFewRows && multiply_row != nullptr)
+      for (std::int64_t r = 0; r < count; ++r)
+        multiply_row(rows + r * depth_, matrix.block(block), depth_, width, sums_.data() + r * width);
+    else
+      multiply_tiles(matrix, block, width, count, rows);
+    const std::int64_t channel = std::int64_t{group} * geometry_.outputs() + block * PackedMatrix::kBlock;
+    for (std::int64_t r = 0; r < count; ++r)
+      kernels_.finish(sums_.data() + r * width, epilogue_.offset.data() + channel,
+                      epilogue_.multiplier.data() + channel, low_, high_, matrix.used(block),
+                      out + (first + r) * geometry_.output.channels + channel);
+  }
+
+  void multiply_tiles(const PackedMatrix& matrix, int block, int width, std::int64_t count,
+                      const float* rows) {
     std::fill_n(sums_.begin(), count * width, 0.0f);
     for (std::int64_t k = 0; k < depth_; k += kTileDepth) {
       const std::int64_t some = std::min(kTileDepth, depth_ - k);
@@ -78,11 +95,6 @@ class WeightOnlyLayer final : public PreparedKernel {
                           static_cast<int>(std::min<std::int64_t>(kernels_.max_rows, count - r)),
                           tile_.data(), some, width, sums_.data() + r * width);
     }
-    const std::int64_t channel = std::int64_t{group} * geometry_.outputs() + block * PackedMatrix::kBlock;
-    for (std::int64_t r = 0; r < count; ++r)
-      kernels_.finish(sums_.data() + r * width, epilogue_.offset.data() + channel,
-                      epilogue_.multiplier.data() + channel, low_, high_, matrix.used(block),
-                      out + (first + r) * geometry_.output.channels + channel);
   }
 
   const WeightOnlyKernels& kernels_;
