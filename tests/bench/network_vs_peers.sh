@@ -12,17 +12,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bitsmith=${BITSMITH_BUILD_DIR:-$here/../../build}/bin/bitsmith
 network=${1:-resnet20} batches=${2:-1 32} rounds=${3:-5}
-ort=${BITSMITH_ORT_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/bitsmith-bench/ort}
+source "$here/ort_setup.sh"
 
-for program in node npm jq; do
-  command -v "$program" >/dev/null || { echo "network_vs_peers: needs $program" >&2; exit 2; }
-done
-/usr/bin/python3 -c 'import onnx' 2>/dev/null || { echo "network_vs_peers: needs python3-onnx" >&2; exit 2; }
 [[ -x $bitsmith ]] || { echo "network_vs_peers: no $bitsmith; build first" >&2; exit 2; }
-if [[ ! -d $ort/node_modules/onnxruntime-node ]]; then
-  mkdir -p "$ort"
-  (cd "$ort" && npm install --ignore-scripts --no-audit --no-fund onnxruntime-node@1.30.0 >&2)
-fi
+require_ort network_vs_peers jq
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
