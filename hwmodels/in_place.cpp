@@ -245,7 +245,7 @@ class InPlace {
       std::vector<double> all = std::move(times[i]);
       for (std::size_t j = i + 1; j < calls.size(); ++j)
         if (calls[j].key == calls[i].key) all.insert(all.end(), times[j].begin(), times[j].end());
-      found->second.timing.samples_us.push_back(median(std::move(all)) / 1e3);
+      found->second.timing.samples_us.push_back(middle_mean(std::move(all)) / 1e3);
       found->second.timing.runs_per_sample = runs;
       ++kept;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -40,11 +41,16 @@ double time_runs_us(Subject& subject, int runs) {
   return static_cast<double>(now_ns() - start) / 1000;
 }
 
-double time_copies_us(Subject& subject) {
+/// Of the middle ones of all copies: main memory makes some wait for others.
+double time_copy_us(Subject& subject, double clock_ns) {
   subject.run();  // activations into cache: cold are the weights alone
-  const std::int64_t start = now_ns();
-  for (int copy = 0; copy < subject.cold_copies(); ++copy) subject.run_cold(copy);
-  return static_cast<double>(now_ns() - start) / 1000;
+  std::vector<double> times;
+  for (int copy = 0; copy < subject.cold_copies(); ++copy) {
+    const std::int64_t start = now_ns();
+    subject.run_cold(copy);
+    times.push_back(std::max(0.0, static_cast<double>(now_ns() - start) - clock_ns));
+  }
+  return middle_mean(std::move(times)) / 1000;
 }
 
 int runs_for(Subject& subject, double sample_us) {
@@ -64,10 +70,13 @@ struct Candidate {
   bool cold;
   std::vector<double> samples_us;
 
-  void sample() {
-    if (!cold) subject->run();
-    const double taken = cold ? time_copies_us(*subject) : time_runs_us(*subject, timing->runs_per_sample);
-    samples_us.push_back(taken / timing->runs_per_sample);
+  void sample(double clock_ns) {
+    if (cold) {
+      samples_us.push_back(time_copy_us(*subject, clock_ns));
+      return;
+    }
+    subject->run();
+    samples_us.push_back(time_runs_us(*subject, timing->runs_per_sample) / timing->runs_per_sample);
   }
 
   /// Keeps the quieter of this attempt and the ones before; whether that is quiet enough.
@@ -84,9 +93,9 @@ struct Candidate {
   }
 };
 
-void sample_all(std::vector<Candidate*>& candidates, base::Rng& rng) {
+void sample_all(std::vector<Candidate*>& candidates, base::Rng& rng, double clock_ns) {
   for (int i : rng.permutation(static_cast<int>(candidates.size())))
-    candidates[static_cast<std::size_t>(i)]->sample();
+    candidates[static_cast<std::size_t>(i)]->sample(clock_ns);
 }
 
 }  // namespace
@@ -96,6 +105,14 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double middle_mean(std::vector<double> values) {
+  base::require(!values.empty(), "middle of nothing");
+  std::sort(values.begin(), values.end());
+  const auto left_out = static_cast<std::ptrdiff_t>(values.size() / 4);
+  const double sum = std::accumulate(values.begin() + left_out, values.end() - left_out, 0.0);
+  return sum / static_cast<double>(std::ssize(values) - 2 * left_out);
 }
 
 double Timing::min_us() const {
@@ -136,6 +153,7 @@ Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions
   std::optional<Evictor> evictor;
   if (any_cold) evictor.emplace();
 
+  const double clock_ns = clock_overhead_ns();
   base::Rng rng(base::derive_seed(options.seed, "measurement order"));
   std::vector<Candidate*> warm, cold;
   for (Candidate& candidate : candidates) (candidate.cold ? cold : warm).push_back(&candidate);
@@ -143,10 +161,10 @@ Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions
   for (int attempt = 1;; ++attempt) {
     for (int pass = 0; pass < options.samples; ++pass) {
       result.canaries.push_back(canary.time());
-      sample_all(warm, rng);
+      sample_all(warm, rng, clock_ns);
       if (!cold.empty()) {
         evictor->evict();
-        sample_all(cold, rng);
+        sample_all(cold, rng, clock_ns);
       }
       done += static_cast<int>(warm.size() + cold.size());
       if (progress) progress(done, total);

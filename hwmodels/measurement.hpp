@@ -30,7 +30,7 @@ struct MeasurementOptions {
   std::uint64_t seed = 1;         ///< of the order of the samples, never of what is computed
 };
 
-/// One subject's samples, each the mean of `runs_per_sample` runs.
+/// One subject's samples, each the mean of `runs_per_sample` runs; cold, the middle mean of so many copies.
 struct Timing {
   std::vector<double> samples_us;  ///< in the order they were taken; of the quietest attempt
   int runs_per_sample = 0;
@@ -55,6 +55,9 @@ struct Measurement {
 /// the activations are warm. `progress` gets the samples taken and the samples known to be needed.
 Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions& options,
                     const std::function<void(int done, int total)>& progress = {});
+
+/// The mean of the middle half: as deaf to outliers as a median, and finer than the clock's ticks.
+double middle_mean(std::vector<double> values);
 
 /// The middle value, or the mean of the two middle ones. `values` must not be empty.
 double median(std::vector<double> values);

@@ -12,7 +12,7 @@ namespace bitsmith::hwmodels {
 namespace {
 
 constexpr std::size_t kAlignment = 4096;
-constexpr std::int64_t kMaxCopies = 12;
+constexpr std::int64_t kMaxCopies = 32;
 
 class LayerSubject : public Subject {
  public:
