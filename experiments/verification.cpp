@@ -9,6 +9,7 @@
 #include "quant/base/random.hpp"
 #include "quant/plan.hpp"
 #include "trainer/network.hpp"
+#include "trainer/qat.hpp"
 
 namespace bitsmith::experiments {
 namespace {
@@ -94,6 +95,20 @@ double quiet_vector_ns(hwmodels::CanaryLoops& canary, double usual_ns) {
   return vector;
 }
 
+/// Activations of up to about 2, whatever the bits: time does not depend on it.
+trainer::CalibrationTable made_up_scales(const quant::NetworkInfo& network) {
+  constexpr int most = trainer::CalibrationTable::kMaxBits;
+  const auto scale = [](int bits) { return 2.0f / static_cast<float>(1 << bits); };
+  const auto tensors = static_cast<int>(network.quantize_nodes().size());
+  trainer::CalibrationTable table(static_cast<int>(network.layers.size()), tensors);
+  for (int layer = 0; layer < table.layers(); ++layer) {
+    table.set_signed(layer, network.layers[static_cast<std::size_t>(layer)].input_signed);
+    for (int bits = 1; bits <= most; ++bits) table.set(layer, bits, scale(bits));
+  }
+  for (int tensor = 0; tensor < tensors; ++tensor) table.set_tensor(tensor, scale(most));
+  return table;
+}
+
 std::vector<double> magnitudes(const Verification& verification) {
   std::vector<double> errors;
   for (const VerifiedPolicy& row : verification.policies) errors.push_back(std::abs(row.error()));
@@ -108,14 +123,8 @@ double Verification::worst_error() const { return std::ranges::max(magnitudes(*t
 Executable make_executable(std::string label, const quant::Policy& policy, const hwmodels::HostModel& host,
                            int batch) {
   trainer::Network network(host.network(), 1, 1);
-  for (std::size_t i = 0; i < policy.layers.size(); ++i) {
-    trainer::LayerQuantization q;
-    q.weight_bits = policy.layers[i].weight;
-    q.activation_bits = policy.layers[i].activation;
-    q.activation_signed = host.network().layers[i].input_signed;
-    q.activation_scale = q.quantizes_activations() ? 2.0f / static_cast<float>(1 << q.activation_bits) : 1.0f;
-    network.set_quantization(static_cast<int>(i), q);
-  }
+  trainer::apply_policy(network, policy, made_up_scales(network.info()),
+                        {.weight_calibration = quant::Calibration::minmax});
   const quant::Plan plan = quant::lower(network.info(), policy, host);
   return {std::move(label), policy, trainer::IntegerNetwork(network, plan, batch)};
 }

@@ -139,8 +139,9 @@ class InPlace {
   };
 
   /// Of a layer's candidates the one whose entry has the fewest samples, wanted ones first; of equals the one
-  /// that ran least. `of_8_bits`: of those that read 8 bits, as the layer before writes them.
-  const Candidate& least_sampled(const std::string& step_key, bool of_8_bits,
+  /// that ran least. `of_8_bits`: of those that read 8 bits, as the layer before writes them. `of_floats`: of
+  /// those with fp32 weights, as the plan of a network that is not quantized at all has other steps.
+  const Candidate& least_sampled(const std::string& step_key, bool of_8_bits, bool of_floats,
                                  const std::map<EntryKey, Wanted>& wanted) {
     const auto rank = [&](const Candidate* kernel) {
       EntryKey key = kernel->key;
@@ -148,7 +149,9 @@ class InPlace {
       const auto found = wanted.find(key);
       const int samples =
           found == wanted.end() ? options_.samples : static_cast<int>(found->second.timing.samples_us.size());
-      return std::tuple(of_8_bits && kernel->key.bits.activation != kStorageBits, samples, runs_[kernel]);
+      const bool unfit = (of_8_bits && kernel->key.bits.activation != kStorageBits) ||
+                         (of_floats && kernel->key.bits.weight != quant::kFloatBits);
+      return std::tuple(unfit, samples, runs_[kernel]);
     };
     const Candidate* least = std::ranges::min(kernels_of_.at(step_key), {}, rank);
     ++runs_[least];
@@ -161,13 +164,14 @@ class InPlace {
     quant::Policy policy = target.policy;
     std::vector<std::string> kernels(network_.layers.size());
     std::vector<quant::LayerBits> timed(network_.layers.size());
+    const bool all_floats = policy == quant::uniform_policy(network_, {});
     for (const quant::Step& step : quant::lower(network_, policy).steps) {
       if (step.kind != quant::StepKind::layer) continue;
       const auto layer = static_cast<std::size_t>(step.layer);
       const int activation = step.bits.activation;
       const bool is_target = target.step.kind == quant::StepKind::layer && target.step.layer == step.layer;
-      const Candidate& chosen =
-          least_sampled(step.shape_key(network_), activation == kStorageBits && !is_target, wanted);
+      const Candidate& chosen = least_sampled(step.shape_key(network_),
+                                              activation == kStorageBits && !is_target, all_floats, wanted);
       kernels[layer] = chosen.row->name;
       policy.layers[layer] = timed[layer] = chosen.key.bits;
       if (activation < kStorageBits)

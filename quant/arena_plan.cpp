@@ -15,8 +15,11 @@ struct Block {
 
 std::size_t at(int step) { return static_cast<std::size_t>(step); }
 
-bool element_wise(StepKind kind) {
-  return kind == StepKind::add || kind == StepKind::relu || kind == StepKind::batch_norm;
+/// Whether a step may write over its first input: element by element, and elements of one size.
+bool in_place(const Step& step) {
+  const bool element_wise =
+      step.kind == StepKind::add || step.kind == StepKind::relu || step.kind == StepKind::batch_norm;
+  return element_wise && storage_bytes(step.from) == storage_bytes(step.to);
 }
 
 /// The last step that reads each step's output; its own index where none does.
@@ -52,7 +55,7 @@ ArenaPlan plan_arena(const std::vector<Step>& steps, int batch) {
   for (int i = 0; i + 1 < static_cast<int>(steps.size()); ++i) {
     const Step& step = steps[at(i)];
     const int input = step.first;
-    if (element_wise(step.kind) && input >= 0 && last[at(input)] == i) {
+    if (in_place(step) && input >= 0 && last[at(input)] == i) {
       block_of[at(i)] = block_of[at(input)];
       blocks[at(block_of[at(i)])].last = last[at(i)];
       continue;

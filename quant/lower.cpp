@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -29,6 +30,8 @@ class Lowering {
     plan_.policy = policy;
     for (std::size_t i = 0; i < network.layers.size(); ++i)
       layer_at_[network.layers[i].node] = static_cast<int>(i);
+    constexpr LayerBits floats;
+    quantizes_ = std::ranges::any_of(policy.layers, [&](LayerBits bits) { return bits != floats; });
   }
 
   Plan run() && {
@@ -36,7 +39,7 @@ class Lowering {
     std::vector<bool> fused(network_.nodes.size(), false);
     for (int node = 1; node < static_cast<int>(network_.nodes.size()); ++node) {
       if (fused[at(node)]) continue;
-      if (node_at(node).op == Op::flatten) {
+      if (node_at(node).op == Op::flatten || (node_at(node).op == Op::quantize && !quantizes_)) {
         made_by_[at(node)] = made_by_[at(input_of(node))];
         continue;
       }
@@ -87,24 +90,53 @@ class Lowering {
     return step == Step::kNetworkInput ? Storage::f32 : plan_.steps[at(step)].to;
   }
 
-  /// The step that gives the value of `node` as the integers that `layer` reads.
-  int quantized(int node, int layer) {
-    const int source = made_by_[at(node)];
-    if (storage_of(source) != Storage::f32) return source;  // written for this layer alone
-    const LayerBits bits = bits_of(layer);
-    const auto [place, is_new] = quantized_.try_emplace({source, bits.activation}, 0);
+  bool is_tensor(int step) const { return step != Step::kNetworkInput && plan_.steps[at(step)].tensor >= 0; }
+
+  /// A quantize step behind `source`, one for each number of bits.
+  int converted(int source, int bits, Storage to, int scale_of) {
+    const auto [place, is_new] = quantized_.try_emplace({source, bits}, 0);
     if (is_new) {
       Step step;
       step.kind = StepKind::quantize;
       step.node = step.result = source == Step::kNetworkInput ? 0 : plan_.steps[at(source)].result;
       step.input = step.output = node_at(step.node).output;
-      step.to = input_storage(network_.layers[at(layer)], bits);
+      step.from = storage_of(source);
+      step.to = to;
       step.first = source;
-      step.scale_of = layer;
+      step.scale_of = scale_of;
       place->second = static_cast<int>(plan_.steps.size());
       plan_.steps.push_back(std::move(step));
     }
     return place->second;
+  }
+
+  /// The step that gives the value of `node` as the integers that `layer` reads.
+  int quantized(int node, int layer) {
+    const int source = made_by_[at(node)];
+    const LayerBits bits = bits_of(layer);
+    // Written for this layer alone, or 8 bits for all.
+    if (storage_of(source) != Storage::f32 && (!is_tensor(source) || bits.activation == 8)) return source;
+    return converted(source, bits.activation, input_storage(network_.layers[at(layer)], bits), layer);
+  }
+
+  int as_floats(int node) {
+    const int source = made_by_[at(node)];
+    return storage_of(source) == Storage::f32 ? source : converted(source, kFloatBits, Storage::f32, -1);
+  }
+
+  /// Lets a step that can give integers give those of its only reader.
+  void fuse_quantization(Step& step) const {
+    const int reader = only_reader(step.result);
+    if (quantizes_ && reader >= 0 && node_at(reader).op == Op::quantize) {
+      step.tensor = step.result = reader;
+      step.to = node_at(reader).output_signed ? Storage::s8 : Storage::u8;
+      return;
+    }
+    const int target = only_quantized_reader(step.result);
+    if (target < 0) return;
+    step.to = input_storage(network_.layers[at(target)], bits_of(target));
+    step.scale_of = target;
+    step.clamped = step.kind == StepKind::layer && step.to == Storage::u8 && bits_of(target).activation < 8;
   }
 
   Step layer_step(int node) {
@@ -117,16 +149,11 @@ class Lowering {
     step.output = layer.output;
     step.from = input_storage(layer, step.bits);
     step.first =
-        step.from == Storage::f32 ? made_by_[at(input_of(node))] : quantized(input_of(node), step.layer);
+        step.from == Storage::f32 ? as_floats(input_of(node)) : quantized(input_of(node), step.layer);
     const int reader = only_reader(node);
     if (reader >= 0 && node_at(reader).op == Op::batch_norm) step.batch_norm = step.result = reader;
     fuse_relu(step);
-    const int target = only_quantized_reader(step.result);
-    if (target >= 0 && step.from != Storage::f32) {
-      step.to = input_storage(network_.layers[at(target)], bits_of(target));
-      step.scale_of = target;
-      step.clamped = step.to == Storage::u8 && bits_of(target).activation < 8;
-    }
+    if (step.from != Storage::f32) fuse_quantization(step);
     step.kernel = chooser_.choose(layer, step);
     return step;
   }
@@ -138,30 +165,49 @@ class Lowering {
     step.input = node_at(input_of(node)).output;
     step.output = info.output;
     step.window = info.window;
-    step.first = made_by_[at(input_of(node))];
     switch (info.op) {
       case Op::batch_norm:
         step.kind = StepKind::batch_norm;
-        break;
+        step.first = as_floats(input_of(node));
+        return step;
       case Op::relu:
       case Op::relu6:
         step.kind = StepKind::relu;
+        step.first = as_floats(input_of(node));
+        return step;
+      default:
         break;
+    }
+    step.first = made_by_[at(input_of(node))];
+    step.from = storage_of(step.first);
+    switch (info.op) {
       case Op::max_pool:
         step.kind = StepKind::max_pool;
-        step.from = step.to = storage_of(step.first);
-        if (step.to != Storage::f32) step.scale_of = plan_.steps[at(step.first)].scale_of;
+        step.to = step.from;
+        if (step.to != Storage::f32) {
+          step.scale_of = plan_.steps[at(step.first)].scale_of;
+          step.tensor = plan_.steps[at(step.first)].tensor;
+        }
         break;
       case Op::average_pool:
         step.kind = StepKind::average_pool;
+        fuse_quantization(step);
         break;
       case Op::global_average_pool:
         step.kind = StepKind::global_average_pool;
+        fuse_quantization(step);
         break;
       case Op::add:
         step.kind = StepKind::add;
         step.second = made_by_[at(info.inputs[1])];
+        step.second_from = storage_of(step.second);
         fuse_relu(step);
+        fuse_quantization(step);
+        break;
+      case Op::quantize:
+        step.kind = StepKind::quantize;
+        step.to = info.output_signed ? Storage::s8 : Storage::u8;
+        step.tensor = node;
         break;
       default:
         throw base::InternalError(fmt::format("{}: cannot lower a {}", info.name, op_name(info.op)));
@@ -175,6 +221,7 @@ class Lowering {
   std::vector<int> made_by_;                      ///< node -> step that leaves its value behind
   std::map<int, int> layer_at_;                   ///< node -> layer
   std::map<std::pair<int, int>, int> quantized_;  ///< (source step, bits) -> quantize step
+  bool quantizes_ = false;                        ///< anything at all
   Plan plan_;
 };
 

@@ -75,6 +75,8 @@ std::string_view op_name(Op op) {
       return "add";
     case Op::flatten:
       return "flatten";
+    case Op::quantize:
+      return "quantize";
   }
   return "?";
 }
@@ -103,6 +105,13 @@ std::vector<std::vector<int>> NetworkInfo::consumers() const {
   for (std::size_t i = 0; i < nodes.size(); ++i)
     for (int from : nodes[i].inputs) readers[static_cast<std::size_t>(from)].push_back(static_cast<int>(i));
   return readers;
+}
+
+std::vector<int> NetworkInfo::quantize_nodes() const {
+  std::vector<int> found;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i].op == Op::quantize) found.push_back(static_cast<int>(i));
+  return found;
 }
 
 int NetworkInfo::find_layer(std::string_view wanted) const {
@@ -253,6 +262,16 @@ int NetworkBuilder::flatten(const std::string& name, int from) {
   node.op = Op::flatten;
   node.inputs = {from};
   node.output = {static_cast<int>(shape(from).elements()), 1, 1};
+  node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::quantize(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::quantize;
+  node.inputs = {from};
+  node.output = shape(from);
   node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
   return push(std::move(node));
 }

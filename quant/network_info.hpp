@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace bitsmith::quant {
@@ -19,7 +20,9 @@ enum class Op {
   average_pool,
   global_average_pool,
   add,
-  flatten
+  flatten,
+  quantize  ///< 8-bit integers from here on, where the network is quantized (ONNX: QuantizeLinear,
+            ///< DequantizeLinear)
 };
 std::string_view op_name(Op op);
 
@@ -93,7 +96,8 @@ struct NetworkInfo {
   std::vector<std::vector<int>> consumers() const;
   /// Index in `layers` by name, or -1.
   int find_layer(std::string_view name) const;
-  std::uint64_t hash() const;  ///< of everything that changes what is computed or priced
+  std::vector<int> quantize_nodes() const;  ///< ascending
+  std::uint64_t hash() const;               ///< of everything that changes what is computed or priced
 };
 
 /// Builds a NetworkInfo node by node, inferring shapes and signs. Every method returns the new node's index.
@@ -114,6 +118,9 @@ class NetworkBuilder {
   int global_average_pool(const std::string& name, int from);
   int add(const std::string& name, int a, int b);
   int flatten(const std::string& name, int from);
+  int quantize(const std::string& name, int from);
+  /// A node whose shape and sign are known already, its inputs being nodes of this builder.
+  int copy(Node node) { return push(std::move(node)); }
   Shape shape(int node) const { return info_.nodes[static_cast<std::size_t>(node)].output; }
 
   NetworkInfo build() &&;

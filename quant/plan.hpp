@@ -17,7 +17,7 @@ std::string_view storage_name(Storage storage);
 enum class StepKind {
   layer,     ///< a kernel call: convolution or matrix product, with bias, batch norm's scale, ReLU and output
              ///< conversion fused
-  quantize,  ///< f32 -> u8/s8 at the scale of the layer that reads it
+  quantize,  ///< to u8/s8 at the scale of the layer that reads it or of a quantize node; from these to f32
   batch_norm,
   relu,  ///< those that could not be fused into a layer (ReLU and ReLU6 alike)
   add,   ///< residual addition, with a following ReLU fused
@@ -40,6 +40,7 @@ struct Step {
   Shape input, output;
   Window window;  ///< pooling
   Storage from = Storage::f32, to = Storage::f32;
+  Storage second_from = Storage::f32;  ///< add: of the other operand
   bool fused_relu = false;
   /// kind == layer, to == u8: the reader has fewer than 8 bits, and so the output must be clamped; at 8 bits
   /// the conversion saturates by itself. Some kernels pay for it.
@@ -49,8 +50,9 @@ struct Step {
   int second = kNothing;      ///< add: the step that gives the other operand, or kNetworkInput
   int batch_norm = -1;        ///< kind == layer: the node of the batch norm fused into it, or -1
   int activation = -1;        ///< fused_relu: the node of the ReLU or ReLU6
-  int scale_of = -1;          ///< to != f32: the layer whose input quantizer (bits, scale) the output is for
-  int result = 0;             ///< the last node fused into this step: whose value the output is
+  int scale_of = -1;  ///< to != f32: the layer whose input quantizer (bits, scale) the output is for, ...
+  int tensor = -1;    ///< ... or else the quantize node whose 8-bit integers it is
+  int result = 0;     ///< the last node fused into this step: whose value the output is
 
   /// Without the kernel, e.g. "conv 16x32x32 -> 32x16x16 k3x3 s2 p1 g1 u8 -> f32" or "add 16x32x32 f32 ->
   /// f32".
@@ -75,10 +77,12 @@ class KernelChooser {
 /// The first row of the kernel table that can serve the layer: for models that do not measure.
 const KernelChooser& first_capable_kernel();
 
-/// Lowers: batch norm and ReLU after a layer are fused into it; a layer whose only reader is a quantized
-/// layer writes that layer's integers directly; a tensor read by several layers or by an add stays f32, and
-/// is quantized once per distinct (bits, scale) reader. This is exactly the arithmetic that
-/// quantization-aware training simulates.
+/// Lowers: batch norm and ReLU after a layer are fused into it; a layer, an add or an average pooling whose
+/// only reader is a quantized layer or a quantize node writes those integers directly; other tensors stay
+/// f32, and are quantized once per distinct (bits, scale) reader. A layer with 8-bit activations reads a
+/// quantize node's integers as they are, one with fewer bits has them quantized again. Where a policy leaves
+/// everything in fp32, quantize nodes do nothing. This is exactly the arithmetic that quantization-aware
+/// training simulates.
 Plan lower(const NetworkInfo& network, const Policy& policy,
            const KernelChooser& chooser = first_capable_kernel());
 

@@ -74,7 +74,9 @@ std::string Step::shape_key(const NetworkInfo& network) const {
     text = fmt::format("{} {} -> {}", step_kind_name(kind), show(input), show(output));
   }
   if (kind == StepKind::max_pool || kind == StepKind::average_pool) text += show(window);
-  text += fmt::format(" {} -> {}", storage_name(from), storage_name(to));
+  text += fmt::format(" {}", storage_name(from));
+  if (kind == StepKind::add && second_from != from) text += fmt::format(" + {}", storage_name(second_from));
+  text += fmt::format(" -> {}", storage_name(to));
   if (fused_relu) text += " relu";
   if (clamped) text += " clamped";
   return text;

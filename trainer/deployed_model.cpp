@@ -100,20 +100,39 @@ class Deployment {
   /// The upper end of a fused or lone ReLU.
   float relu_top(int index) const { return node(index).op == quant::Op::relu6 ? 6.0f : kInfinity; }
 
-  const LayerQuantization& reader(const quant::Step& step) const {
-    return network_.quantization(step.scale_of);
+  /// What a step that gives integers gives them for: a quantize node, or a layer's input.
+  const std::string& quantizer_name(const quant::Step& step) const {
+    return step.tensor >= 0 ? node(step.tensor).name
+                            : info_.layers[static_cast<std::size_t>(step.scale_of)].name;
+  }
+  /// 1 for f32.
+  float output_scale(const quant::Step& step) const {
+    if (step.to == quant::Storage::f32) return 1.0f;
+    if (step.tensor < 0) return network_.quantization(step.scale_of).activation_scale;
+    const float scale = buffer(node(step.tensor).name + ".scale")[0];
+    if (!(scale > 0))
+      throw base::UserError(fmt::format("{}: it has no scale: calibrate it", node(step.tensor).name));
+    return scale;
+  }
+  quant::IntegerRange output_range(const quant::Step& step) const {
+    if (step.tensor >= 0) return quant::integer_range(8, node(step.tensor).output_signed);
+    const LayerQuantization& q = network_.quantization(step.scale_of);
+    return quant::integer_range(q.activation_bits, q.activation_signed);
+  }
+  /// Of the step that gives an operand; 1 for f32 and the images.
+  float scale_of_source(int step) const {
+    return step < 0 ? 1.0f : output_scale(plan_.steps[static_cast<std::size_t>(step)]);
   }
 
   float input_scale(const quant::Step& step) const {
     const LayerQuantization& q = network_.quantization(step.layer);
     if (!q.quantizes_activations()) return 1.0f;
-    const int made_for = plan_.steps[static_cast<std::size_t>(step.first)].scale_of;
-    const float scale = network_.quantization(made_for).activation_scale;
+    const float scale = scale_of_source(step.first);
     if (scale != q.activation_scale)
       throw base::UserError(fmt::format(
-          "layers '{}' and '{}' read the same tensor at {} bits, but at scales {} and {}: calibrate them "
+          "'{}' and '{}' read the same tensor at {} bits, but at scales {} and {}: calibrate them "
           "together",
-          info_.layers[static_cast<std::size_t>(made_for)].name,
+          quantizer_name(plan_.steps[static_cast<std::size_t>(step.first)]),
           info_.layers[static_cast<std::size_t>(step.layer)].name, q.activation_bits, scale,
           q.activation_scale));
     return scale;
@@ -151,7 +170,7 @@ class Deployment {
     const Affine affine = layer_affine(step, layer);
     const std::vector<double> scales = weight_scales(step, layer);
     const auto in = static_cast<double>(input_scale(step));
-    const float out = step.to == quant::Storage::f32 ? 1.0f : reader(step).activation_scale;
+    const float out = output_scale(step);
     for (std::size_t c = 0; c < scales.size(); ++c) {
       numbers.multiplier.push_back(
           static_cast<float>(affine.scale[c] * in * scales[c] / static_cast<double>(out)));
@@ -162,7 +181,7 @@ class Deployment {
       numbers.high = relu_top(step.activation) / out;
     }
     if (step.to != quant::Storage::f32) {
-      const auto range = quant::integer_range(reader(step).activation_bits, reader(step).activation_signed);
+      const auto range = output_range(step);
       numbers.low = std::max(numbers.low, static_cast<float>(range.low));
       numbers.high = std::min(numbers.high, static_cast<float>(range.high));
     }
@@ -172,10 +191,13 @@ class Deployment {
 
   quant::StepNumbers other_numbers(const quant::Step& step) const {
     quant::StepNumbers numbers;
-    if (step.kind == quant::StepKind::quantize) {
-      numbers.scale = reader(step).activation_scale;
-      numbers.range = quant::integer_range(reader(step).activation_bits, reader(step).activation_signed);
-    } else if (step.kind == quant::StepKind::batch_norm) {
+    numbers.in_scale = scale_of_source(step.first);
+    numbers.second_scale = scale_of_source(step.second);
+    if (step.to != quant::Storage::f32) {
+      numbers.scale = output_scale(step);
+      numbers.range = output_range(step);
+    }
+    if (step.kind == quant::StepKind::batch_norm) {
       const Affine affine = batch_norm(step.node);
       for (double scale : affine.scale) numbers.multiplier.push_back(static_cast<float>(scale));
       for (double shift : affine.shift) numbers.bias.push_back(static_cast<float>(shift));

@@ -52,6 +52,7 @@ Executor::Executor(const quant::NetworkInfo& info, std::vector<Parameter>& param
     arguments.bias = find_by_name(parameters, node.name + ".bias");
     arguments.running_mean = find_by_name(buffers, node.name + ".running_mean");
     arguments.running_var = find_by_name(buffers, node.name + ".running_var");
+    arguments.scale = find_by_name(buffers, node.name + ".scale");
     if (operation.layer >= 0)
       arguments.quantization = &quantization[static_cast<std::size_t>(operation.layer)];
     arguments.input_is_image = operation.inputs[0] == Operation::kImages;
@@ -206,12 +207,12 @@ void Executor::run_lane(const Tensor& images, int lane, const InputObserver* obs
                         ? images.sample(chunk.first)
                         : slots.at(pooled_plan_.slot[static_cast<std::size_t>(operation.inputs[k])], 0);
       part.y = output(slots, pooled_plan_, i, 0, chunk.first);
-      if (observer != nullptr && operation.layer >= 0) {
+      if (observer != nullptr && operation.observed >= 0) {
         const std::int64_t elements =
             operation.inputs[0] == Operation::kImages
                 ? input_.elements()
                 : operations_[static_cast<std::size_t>(operation.inputs[0])].output.elements();
-        (*observer)(operation.layer, part.x[0], chunk.samples * elements);
+        (*observer)(operation.observed, part.x[0], chunk.samples * elements);
       }
       layers_[i]->forward(part);
     }

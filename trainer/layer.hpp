@@ -98,6 +98,7 @@ struct LayerArguments {
   Parameter* bias = nullptr;    ///< where present; beta of batch_norm
   Buffer* running_mean = nullptr;
   Buffer* running_var = nullptr;
+  Buffer* scale = nullptr;                          ///< quantize
   const LayerQuantization* quantization = nullptr;  ///< conv, linear
   bool input_is_image = false;                      ///< no input gradient is ever wanted
 

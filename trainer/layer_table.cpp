@@ -10,6 +10,7 @@
 #include "trainer/layers/global_average_pool.hpp"
 #include "trainer/layers/linear.hpp"
 #include "trainer/layers/max_pool.hpp"
+#include "trainer/layers/quantize.hpp"
 #include "trainer/layers/relu.hpp"
 #include "trainer/layers/relu6.hpp"
 
@@ -34,6 +35,7 @@ constexpr LayerRow kLayers[] = {
     {Op::global_average_pool, false, make<GlobalAveragePool>},
     {Op::add, true, make<Add>},
     {Op::flatten, false, make<Flatten>},
+    {Op::quantize, false, make<Quantize>},
 };
 
 }  // namespace

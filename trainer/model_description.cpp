@@ -58,10 +58,12 @@ Json step_json(const DeployedModel& model, const DeployedStep& deployed, NumberS
     return json;
   }
   const quant::StepNumbers& other = deployed.other;
-  if (deployed.step.kind == quant::StepKind::quantize) {
+  if (deployed.step.to != quant::Storage::f32) {
     json["scale"] = other.scale;
     json["range"] = {other.range.low, other.range.high};
   }
+  if (deployed.step.from != quant::Storage::f32) json["in_scale"] = other.in_scale;
+  if (deployed.step.second_from != quant::Storage::f32) json["second_scale"] = other.second_scale;
   if (deployed.step.kind == quant::StepKind::batch_norm) {
     json["multiplier"] = floats_json(other.multiplier, numbers);
     json["bias"] = floats_json(other.bias, numbers);

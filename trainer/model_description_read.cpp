@@ -25,8 +25,9 @@ constexpr int kMostNodes = 100'000, kMostChannels = 1 << 20, kMostPixels = 1 << 
 constexpr std::int64_t kMostElements = std::int64_t{1} << 26;  // of one image's activation
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-constexpr Op kOps[] = {Op::conv,     Op::linear,       Op::batch_norm,          Op::relu, Op::relu6,
-                       Op::max_pool, Op::average_pool, Op::global_average_pool, Op::add,  Op::flatten};
+constexpr Op kOps[] = {Op::conv,  Op::linear,   Op::batch_norm,   Op::relu,
+                       Op::relu6, Op::max_pool, Op::average_pool, Op::global_average_pool,
+                       Op::add,   Op::flatten,  Op::quantize};
 
 [[noreturn]] void damaged(const std::string& why) { throw base::UserError("is damaged: " + why); }
 
@@ -125,6 +126,9 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
     case Op::flatten:
       builder.flatten(name, from);
       break;
+    case Op::quantize:
+      builder.quantize(name, from);
+      break;
     case Op::input:
       damaged("it has two inputs");
   }
@@ -212,11 +216,20 @@ quant::StepNumbers other_of(const Json& json, const quant::Step& step, const qua
                             const quant::Policy& policy, const Numbers& numbers) {
   quant::StepNumbers found;
   found.high = bound(member(json, "high"), "high", kInfinity);
-  if (step.kind == quant::StepKind::quantize) {
-    found.scale = static_cast<float>(real(member(json, "scale"), "scale"));
-    if (!(found.scale > 0)) damaged("a scale is not above 0");
+  const auto scale = [&](const char* key) {
+    const auto value = static_cast<float>(real(member(json, key), key));
+    if (!(value > 0)) damaged("a scale is not above 0");
+    return value;
+  };
+  if (step.from != quant::Storage::f32) found.in_scale = scale("in_scale");
+  if (step.second_from != quant::Storage::f32) found.second_scale = scale("second_scale");
+  if (step.to != quant::Storage::f32) {
+    found.scale = scale("scale");
     const auto reader = static_cast<std::size_t>(step.scale_of);
-    found.range = quant::integer_range(policy.layers[reader].activation, network.layers[reader].input_signed);
+    found.range =
+        step.tensor >= 0
+            ? quant::integer_range(8, network.nodes[static_cast<std::size_t>(step.tensor)].output_signed)
+            : quant::integer_range(policy.layers[reader].activation, network.layers[reader].input_signed);
   }
   if (step.kind == quant::StepKind::batch_norm) {
     const auto channels = static_cast<std::uint64_t>(step.output.channels);

@@ -8,7 +8,7 @@
 
 namespace bitsmith::trainer {
 
-/// A deployed model as one file (`.bsm`), format version 1. Little-endian; every number is where the header
+/// A deployed model as one file (`.bsm`), format version 2. Little-endian; every number is where the header
 /// and the description say, aligned, without pointers, so that a file can be mapped into memory as it is.
 ///
 ///   bytes   content
@@ -31,7 +31,7 @@ namespace bitsmith::trainer {
 /// begin: `multiplier` and `bias` f32, `weights` at their true width (a value v of b bits is the lowest b
 /// bits of its two's complement; value i takes bits i*b .. i*b+b-1 of the array, counted from the lowest bit
 /// of byte 0) or f32. Its scalars: `low`, `high` (null: infinite), `scale`, `range` [low, high].
-inline constexpr std::uint32_t kModelFileVersion = 1;
+inline constexpr std::uint32_t kModelFileVersion = 2;
 inline constexpr std::string_view kModelFileMagic = "BITSMITH";
 
 std::string model_to_bytes(const DeployedModel& model);

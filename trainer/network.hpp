@@ -15,9 +15,9 @@
 
 namespace bitsmith::trainer {
 
-/// Sees `count` consecutive input values of the quantizable layer `layer` (index in NetworkInfo::layers),
-/// before any quantization.
-using InputObserver = std::function<void(int layer, const float* values, std::int64_t count)>;
+/// Sees `count` consecutive input values of what quantizes its input, before it does: the layers of
+/// NetworkInfo::layers, and after these, counting on, those of NetworkInfo::quantize_nodes().
+using InputObserver = std::function<void(int index, const float* values, std::int64_t count)>;
 
 /// A network that can be run and trained: description, numbers, and the memory to compute in.
 ///

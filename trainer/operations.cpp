@@ -27,6 +27,7 @@ std::vector<Operation> plan_operations(const quant::NetworkInfo& info) {
   refuse_dead_nodes(info, readers);
 
   std::vector<Operation> operations;
+  int quantize_nodes = 0;
   std::vector<int> producer(info.nodes.size(), Operation::kImages);  // of each node's output
   for (std::size_t i = 1; i < info.nodes.size(); ++i) {
     const quant::Node& node = info.nodes[i];
@@ -36,6 +37,8 @@ std::vector<Operation> plan_operations(const quant::NetworkInfo& info) {
     operation.output = node.output;
     for (int from : node.inputs) operation.inputs.push_back(producer[static_cast<std::size_t>(from)]);
     operation.layer = node.op == Op::conv || node.op == Op::linear ? info.find_layer(node.name) : -1;
+    operation.observed = operation.layer;
+    if (node.op == Op::quantize) operation.observed = static_cast<int>(info.layers.size()) + quantize_nodes++;
     producer[i] = static_cast<int>(operations.size());
     if (layer_row(node.op).fuses_activation && readers[i].size() == 1) {
       const auto next = static_cast<std::size_t>(readers[i][0]);

@@ -15,7 +15,8 @@ struct Operation {
   Activation activation;    ///< taken in from the node after it
   std::vector<int> inputs;  ///< indices of earlier operations, or kImages
   quant::Shape output;
-  int layer = -1;  ///< index in NetworkInfo::layers, or -1
+  int layer = -1;     ///< index in NetworkInfo::layers, or -1
+  int observed = -1;  ///< index of its input as InputObserver counts, or -1
 };
 
 /// The network as operations in execution order; the last one computes the logits. A ReLU or ReLU6 that alone

@@ -70,6 +70,7 @@ std::vector<Parameter> make_parameters(const quant::NetworkInfo& info, std::uint
 std::vector<Buffer> make_buffers(const quant::NetworkInfo& info) {
   std::vector<Buffer> buffers;
   for (const Node& node : info.nodes) {
+    if (node.op == Op::quantize) buffers.push_back({node.name + ".scale", {0.0f}});
     if (node.op != Op::batch_norm) continue;
     const auto channels = static_cast<std::size_t>(node.output.channels);
     buffers.push_back({node.name + ".running_mean", std::vector<float>(channels, 0.0f)});

@@ -12,6 +12,30 @@
 namespace bitsmith::trainer {
 namespace {
 
+constexpr int kTensorBits = 8;  // of quantize nodes
+
+/// The quantize node, by number, whose integers a layer reads, directly or through max pooling and
+/// flattening; -1 if there is none.
+int tensor_read_by(const quant::NetworkInfo& info, const quant::LayerInfo& layer) {
+  int node = layer.node;
+  do {
+    node = info.nodes[static_cast<std::size_t>(node)].inputs[0];
+  } while (info.nodes[static_cast<std::size_t>(node)].op == quant::Op::max_pool ||
+           info.nodes[static_cast<std::size_t>(node)].op == quant::Op::flatten);
+  const std::vector<int> tensors = info.quantize_nodes();
+  const auto found = std::ranges::find(tensors, node);
+  return found == tensors.end() ? -1 : static_cast<int>(found - tensors.begin());
+}
+
+/// `scale_of` is called with the number of each quantize node.
+template <typename Scale>
+void set_tensor_scales(Network& network, const Scale& scale_of) {
+  const std::vector<int> tensors = network.info().quantize_nodes();
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    network.find_buffer(network.info().nodes[static_cast<std::size_t>(tensors[i])].name + ".scale")
+        ->value[0] = scale_of(static_cast<int>(i));
+}
+
 int layer_count(const Network& network) { return static_cast<int>(network.info().layers.size()); }
 
 std::vector<LayerQuantization> quantization_of(const Network& network) {
@@ -27,11 +51,14 @@ void observe_inputs(Network& network, BatchSource& source, std::int64_t wanted,
   struct Restore {
     Network& network;
     std::vector<LayerQuantization> saved;
+    std::vector<Buffer> buffers;
     ~Restore() {
       for (std::size_t i = 0; i < saved.size(); ++i)
         network.set_quantization(static_cast<int>(i), std::move(saved[i]));
+      for (std::size_t i = 0; i < buffers.size(); ++i)
+        network.buffers()[i].value = std::move(buffers[i].value);
     }
-  } restore{network, quantization_of(network)};
+  } restore{network, quantization_of(network), network.buffers()};
   remove_quantization(network);
 
   Tensor images;
@@ -86,12 +113,22 @@ CalibrationTable calibrate(Network& network, BatchSource& source, const quant::Q
   if (options.calibration_images < 1)
     throw base::UserError(
         fmt::format("calibration_images: got {}, needs at least 1", options.calibration_images));
+  const std::vector<int> tensors = network.info().quantize_nodes();
   std::vector<quant::ActivationObserver> observers;
   for (const quant::LayerInfo& layer : network.info().layers)
     observers.emplace_back("input of " + layer.name);
+  for (int node : tensors)
+    observers.emplace_back("input of " + network.info().nodes[static_cast<std::size_t>(node)].name);
   observe_inputs(network, source, options.calibration_images, observers);
 
-  CalibrationTable table(layer_count(network));
+  CalibrationTable table(layer_count(network), static_cast<int>(tensors.size()));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const bool is_signed = network.info().nodes[static_cast<std::size_t>(tensors[i])].output_signed;
+    const float threshold = observers[network.info().layers.size() + i].threshold(
+        kTensorBits, is_signed, options.activation_calibration);
+    table.set_tensor(static_cast<int>(i),
+                     quant::scale_of_threshold(threshold, quant::integer_range(kTensorBits, is_signed)));
+  }
   for (int layer = 0; layer < table.layers(); ++layer) {
     const bool is_signed = network.info().layers[static_cast<std::size_t>(layer)].input_signed;
     table.set_signed(layer, is_signed);
@@ -118,13 +155,21 @@ void apply_policy(Network& network, const quant::Policy& policy, const Calibrati
       q.weight_clip = clip_ratios(*network.find_parameter(info.name + ".weight"), info, bits.weight, options);
     q.activation_bits = bits.activation;
     q.activation_signed = table.is_signed(layer);
-    if (q.quantizes_activations()) q.activation_scale = table.scale(layer, bits.activation);
+    if (q.quantizes_activations()) {
+      const int tensor = bits.activation == kTensorBits ? tensor_read_by(network.info(), info) : -1;
+      q.activation_scale = tensor >= 0 ? table.tensor_scale(tensor) : table.scale(layer, bits.activation);
+    }
     network.set_quantization(layer, std::move(q));
   }
+  constexpr quant::LayerBits floats;
+  const bool quantizes =
+      std::ranges::any_of(policy.layers, [&](quant::LayerBits bits) { return bits != floats; });
+  set_tensor_scales(network, [&](int tensor) { return quantizes ? table.tensor_scale(tensor) : 0.0f; });
 }
 
 void remove_quantization(Network& network) {
   for (int layer = 0; layer < layer_count(network); ++layer) network.set_quantization(layer, {});
+  set_tensor_scales(network, [](int) { return 0.0f; });
 }
 
 void recalibrate_batch_norm(Network& network, BatchSource& source, std::int64_t images) {

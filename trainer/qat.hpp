@@ -15,14 +15,19 @@ class CalibrationTable {
  public:
   static constexpr int kMaxBits = 8;
 
-  explicit CalibrationTable(int layers)
-      : scales_(static_cast<std::size_t>(layers)), signed_(scales_.size()) {}
+  explicit CalibrationTable(int layers, int tensors = 0)
+      : scales_(static_cast<std::size_t>(layers)),
+        signed_(scales_.size()),
+        tensor_scales_(static_cast<std::size_t>(tensors)) {}
 
   int layers() const { return static_cast<int>(scales_.size()); }
   /// The value of one step of the layer's input at `bits` (1..8); > 0.
   float scale(int layer, int bits) const;
   bool is_signed(int layer) const { return signed_[static_cast<std::size_t>(layer)]; }
   void set(int layer, int bits, float scale);
+  /// Of quantize node number `tensor`, at its 8 bits; > 0.
+  float tensor_scale(int tensor) const { return tensor_scales_.at(static_cast<std::size_t>(tensor)); }
+  void set_tensor(int tensor, float scale) { tensor_scales_.at(static_cast<std::size_t>(tensor)) = scale; }
   void set_signed(int layer, bool is_signed) { signed_[static_cast<std::size_t>(layer)] = is_signed; }
 
  private:
@@ -31,6 +36,7 @@ class CalibrationTable {
   };
   std::vector<Row> scales_;
   std::vector<bool> signed_;
+  std::vector<float> tensor_scales_;
 };
 
 /// Runs the network in fp32 (its quantization is set aside and restored) over the first
@@ -39,8 +45,9 @@ class CalibrationTable {
 CalibrationTable calibrate(Network& network, BatchSource& source, const quant::QuantizationOptions& options);
 
 /// Makes the network compute under `policy`: every layer's bits, activation scales from the table, weight
-/// clip ratios from the present weights by options.weight_calibration. Throws UserError if the policy does
-/// not fit the network.
+/// clip ratios from the present weights by options.weight_calibration; quantize nodes at their scales, unless
+/// all is fp32. A layer that reads such a node's integers at 8 bits has its scale. Throws UserError if the
+/// policy does not fit the network.
 void apply_policy(Network& network, const quant::Policy& policy, const CalibrationTable& table,
                   const quant::QuantizationOptions& options);
 

@@ -27,7 +27,9 @@ std::vector<Target> targets_of(Network& network) {
   std::vector<Target> targets;
   for (Parameter& p : network.parameters())
     targets.push_back({p.name, {p.shape.begin(), p.shape.end()}, &p.value});
-  for (Buffer& b : network.buffers()) targets.push_back({b.name, {b.value.size()}, &b.value});
+  for (Buffer& b : network.buffers())
+    if (!b.name.ends_with(".scale"))  // calibration finds these
+      targets.push_back({b.name, {b.value.size()}, &b.value});
   return targets;
 }
 

@@ -45,15 +45,17 @@ Subject subject_of(const std::string& file) {
   if (!is_results_file(file)) {
     subject.config = load_config(std::filesystem::path(file));
     const trainer::Data data(subject.config.data);
-    subject.network = trainer::build_network(subject.config.network.name, data.shape(), data.classes());
+    subject.network = trainer::build_network(subject.config.network.name, data.shape(), data.classes(),
+                                             subject.config.network.joins);
     return subject;
   }
   const RunResults results = read_results(file);
   if (results.layers.empty()) throw base::UserError(file + ": these results name no layers");
   subject.config = parse_config(results.config, file + ": config");
   subject.config.output = file;  // its work folder, wherever the file has been moved
-  subject.network = trainer::build_network(subject.config.network.name, results.layers.front().input,
-                                           results.layers.back().output.channels);
+  subject.network =
+      trainer::build_network(subject.config.network.name, results.layers.front().input,
+                             results.layers.back().output.channels, subject.config.network.joins);
   subject.winner = results.winner.policy;
   subject.price_table_hash = results.price_table_hash;
   return subject;

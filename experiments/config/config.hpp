@@ -7,12 +7,14 @@
 #include "hwmodels/options.hpp"
 #include "quant/options.hpp"
 #include "search/options.hpp"
+#include "trainer/networks/networks.hpp"
 #include "trainer/options.hpp"
 
 namespace bitsmith::experiments {
 
 struct NetworkOptions {
-  std::string name;        ///< a built-in network
+  std::string name;  ///< a built-in network
+  trainer::Joins joins = trainer::Joins::fp32;
   std::string weights;     ///< .npz file of trained weights by layer name; empty: trained here
   std::string checkpoint;  ///< HDF5 checkpoint of trained weights; empty: trained here
 };

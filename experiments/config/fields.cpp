@@ -16,6 +16,13 @@ void visit_network(FieldVisitor& visitor, NetworkOptions& options) {
   visitor.visit(
       {.name = "name", .meaning = "which built-in network", .choices = network_names(), .required = true},
       &options.name);
+  visit_choice(
+      visitor,
+      {.name = "joins",
+       .meaning = "what additions and average pooling read in a quantized network: exact sums in fp32, or "
+                  "8-bit integers, a quarter of the memory traffic",
+       .choices = {"fp32", "int8"}},
+      options.joins);
   visitor.visit({.name = "weights",
                  .meaning = "trained weights by layer name, an .npz file; training is skipped",
                  .empty = "trained here"},

@@ -100,7 +100,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   reporter.stage("data");
   const trainer::Data data(config.data);
   const quant::NetworkInfo network =
-      trainer::build_network(config.network.name, data.shape(), data.classes());
+      trainer::build_network(config.network.name, data.shape(), data.classes(), config.network.joins);
   results.network = network.name;
   results.layers = network.layers;
 

@@ -39,6 +39,18 @@ void sum(const float* x, int n, float* y) {
   for (int c = 0; c < n; ++c) y[c] += x[c];
 }
 
+template <typename T>
+inline void sum_of(const T* x, int n, std::int32_t* y) {
+  for (int c = 0; c < n; ++c) y[c] += x[c];
+}
+
+void sum_u8(const std::uint8_t* x, int n, std::int32_t* y) { sum_of(x, n, y); }
+void sum_s8(const std::int8_t* x, int n, std::int32_t* y) { sum_of(x, n, y); }
+
+void scale_sums(const std::int32_t* x, int n, float factor, float* y) {
+  for (int c = 0; c < n; ++c) y[c] = static_cast<float>(x[c]) * factor;
+}
+
 void scale(const float* x, int n, float factor, float* y) {
   for (int c = 0; c < n; ++c) y[c] = x[c] * factor;
 }
@@ -46,6 +58,7 @@ void scale(const float* x, int n, float factor, float* y) {
 }  // namespace
 
 extern const ElementKernels element_kernels;
-const ElementKernels element_kernels = {relu, add, batch_norm, max_f32, max_u8, max_s8, sum, scale};
+const ElementKernels element_kernels = {relu, add,    batch_norm, max_f32,    max_u8, max_s8,
+                                        sum,  sum_u8, sum_s8,     scale_sums, scale};
 
 }  // namespace bitsmith::quant::BITSMITH_ISA

@@ -17,6 +17,9 @@ struct ElementKernels {
   void (*max_u8)(const void* x, int n, void* y);
   void (*max_s8)(const void* x, int n, void* y);
   void (*sum)(const float* x, int n, float* y);  ///< y[c] += x[c]
+  void (*sum_u8)(const std::uint8_t* x, int n, std::int32_t* y);
+  void (*sum_s8)(const std::int8_t* x, int n, std::int32_t* y);
+  void (*scale_sums)(const std::int32_t* x, int n, float factor, float* y);  ///< y[c] = x[c] * factor
   void (*scale)(const float* x, int n, float factor, float* y);
 };
 

@@ -32,7 +32,22 @@ void write(Storage storage, void* data, std::int64_t i, double value) {
   }
 }
 
-void pool(const Step& step, int n, int y, int x, int c, const void* in, void* out) {
+/// A value as a step's output.
+void put(const Step& step, const StepNumbers& numbers, void* out, std::int64_t i, float value) {
+  if (step.to == Storage::f32)
+    write(step.to, out, i, static_cast<double>(value));
+  else
+    write(step.to, out, i, quantize_one(value, numbers.scale, numbers.range));
+}
+
+/// The real number that an operand's element stands for.
+float value_of(Storage storage, const void* data, std::int64_t i, float scale) {
+  const auto element = static_cast<float>(read(storage, data, i));
+  return storage == Storage::f32 ? element : element * scale;
+}
+
+void pool(const Step& step, const StepNumbers& numbers, int n, int y, int x, int c, const void* in,
+          void* out) {
   Window w = step.window;
   if (step.kind == StepKind::global_average_pool)
     w = {step.input.height, step.input.width, 1, 1, 1, 1, 0, 0, 0, 0};
@@ -50,10 +65,16 @@ void pool(const Step& step, int n, int y, int x, int c, const void* in, void* ou
       largest = std::max(largest, value);
       ++taps;
     }
-  const double result = taps == 0 ? 0 : step.kind == StepKind::max_pool ? largest : sum / taps;
-  write(step.to, out,
-        ((std::int64_t{n} * step.output.height + y) * step.output.width + x) * step.output.channels + c,
-        result);
+  const std::int64_t at =
+      ((std::int64_t{n} * step.output.height + y) * step.output.width + x) * step.output.channels + c;
+  if (step.kind == StepKind::max_pool)
+    write(step.to, out, at, taps == 0 ? 0 : largest);
+  else if (taps == 0)
+    put(step, numbers, out, at, 0);
+  else if (step.from == Storage::f32)
+    put(step, numbers, out, at, static_cast<float>(sum / taps));
+  else
+    put(step, numbers, out, at, static_cast<float>(sum) * (numbers.in_scale / static_cast<float>(taps)));
 }
 
 }  // namespace
@@ -70,11 +91,11 @@ void reference_step(const Step& step, int batch, const StepNumbers& numbers, con
       for (int n = 0; n < batch; ++n)
         for (int y = 0; y < step.output.height; ++y)
           for (int column = 0; column < step.output.width; ++column)
-            for (int c = 0; c < step.output.channels; ++c) pool(step, n, y, column, c, in, out);
+            for (int c = 0; c < step.output.channels; ++c) pool(step, numbers, n, y, column, c, in, out);
       return;
     case StepKind::quantize:
       for (std::int64_t i = 0; i < elements; ++i)
-        write(step.to, out, i, quantize_one(x[i], numbers.scale, numbers.range));
+        put(step, numbers, out, i, value_of(step.from, in, i, numbers.in_scale));
       return;
     case StepKind::batch_norm:
       for (std::int64_t i = 0; i < elements; ++i) {
@@ -90,8 +111,9 @@ void reference_step(const Step& step, int batch, const StepNumbers& numbers, con
       return;
     case StepKind::add:
       for (std::int64_t i = 0; i < elements; ++i) {
-        const double sum = static_cast<double>(x[i] + static_cast<const float*>(second)[i]);
-        write(step.to, out, i, step.fused_relu ? std::clamp(sum, 0.0, high) : sum);
+        const float sum = value_of(step.from, in, i, numbers.in_scale) +
+                          value_of(step.second_from, second, i, numbers.second_scale);
+        put(step, numbers, out, i, step.fused_relu ? std::clamp(sum, 0.0f, numbers.high) : sum);
       }
       return;
     case StepKind::layer:

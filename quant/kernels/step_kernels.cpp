@@ -1,6 +1,9 @@
 #include "quant/kernels/step_kernels.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "quant/base/error.hpp"
 #include "quant/fake_quantize.hpp"
@@ -19,19 +22,52 @@ const ElementKernels& kernels() {
   return chosen;
 }
 
+constexpr std::int64_t kChunk = 2048;  // floats between two loops: they stay in the L1 cache
+
+const void* advance(const void* data, Storage storage, std::int64_t elements) {
+  return static_cast<const std::byte*>(data) + elements * storage_bytes(storage);
+}
+
+/// The values of n elements: the elements themselves, or integers times their scale in `room`.
+const float* values_of(const void* x, Storage storage, std::int64_t n, float scale, float* room) {
+  if (storage == Storage::f32) return static_cast<const float*>(x);
+  if (storage == Storage::u8)
+    dequantize_u8(static_cast<const std::uint8_t*>(x), n, scale, room);
+  else
+    dequantize_s8(static_cast<const std::int8_t*>(x), n, scale, room);
+  return room;
+}
+
+/// n values as a step's output.
+void put(const float* values, std::int64_t n, Storage storage, const StepNumbers& numbers, void* out) {
+  const IntegerRange r = numbers.range;
+  if (storage == Storage::u8)
+    quantize_u8(values, n, numbers.scale, r.low, r.high, static_cast<std::uint8_t*>(out));
+  else if (storage == Storage::s8)
+    quantize_s8(values, n, numbers.scale, r.low, r.high, static_cast<std::int8_t*>(out));
+  else if (values != out)
+    std::memcpy(out, values, static_cast<std::size_t>(n) * sizeof(float));
+}
+
+/// Also from integers to others, and back to floats.
 struct Quantize final : PreparedStep {
   std::int64_t n;
-  Storage to;
+  Storage from, to;
   StepNumbers numbers;
-  Quantize(std::int64_t elements, Storage storage, const StepNumbers& given)
-      : n(elements), to(storage), numbers(given) {}
+  std::vector<float> room;
+  Quantize(std::int64_t elements, const Step& step, const StepNumbers& given)
+      : n(elements), from(step.from), to(step.to), numbers(given), room(kChunk) {}
   void run(const void* in, const void*, void* out) override {
-    const float* x = static_cast<const float*>(in);
-    const IntegerRange r = numbers.range;
-    if (to == Storage::u8)
-      quantize_u8(x, n, numbers.scale, r.low, r.high, static_cast<std::uint8_t*>(out));
-    else
-      quantize_s8(x, n, numbers.scale, r.low, r.high, static_cast<std::int8_t*>(out));
+    if (from == Storage::f32) return put(static_cast<const float*>(in), n, to, numbers, out);
+    if (to == Storage::f32) {
+      values_of(in, from, n, numbers.in_scale, static_cast<float*>(out));
+      return;
+    }
+    for (std::int64_t i = 0; i < n; i += kChunk) {
+      const std::int64_t count = std::min(kChunk, n - i);
+      const float* values = values_of(advance(in, from, i), from, count, numbers.in_scale, room.data());
+      put(values, count, to, numbers, const_cast<void*>(advance(out, to, i)));
+    }
   }
 };
 
@@ -46,11 +82,31 @@ struct Relu final : PreparedStep {
 
 struct Add final : PreparedStep {
   std::int64_t n;
+  Storage from, second_from, to;
   float low, high;
-  Add(std::int64_t elements, float bottom, float top) : n(elements), low(bottom), high(top) {}
+  StepNumbers numbers;
+  std::vector<float> room, second_room;
+  Add(std::int64_t elements, const Step& step, const StepNumbers& given)
+      : n(elements),
+        from(step.from),
+        second_from(step.second_from),
+        to(step.to),
+        low(step.fused_relu ? 0 : -kInfinity),
+        high(step.fused_relu ? given.high : kInfinity),
+        numbers(given),
+        room(kChunk),
+        second_room(kChunk) {}
   void run(const void* in, const void* second, void* out) override {
-    kernels().add(static_cast<const float*>(in), static_cast<const float*>(second), n, low, high,
-                  static_cast<float*>(out));
+    for (std::int64_t i = 0; i < n; i += kChunk) {
+      const std::int64_t count = std::min(kChunk, n - i);
+      const float* a = values_of(advance(in, from, i), from, count, numbers.in_scale, room.data());
+      const float* b = values_of(advance(second, second_from, i), second_from, count, numbers.second_scale,
+                                 second_room.data());
+      void* y = const_cast<void*>(advance(out, to, i));
+      float* sums = to == Storage::f32 ? static_cast<float*>(y) : room.data();
+      kernels().add(a, b, count, low, high, sums);
+      put(sums, count, to, numbers, y);
+    }
   }
 };
 
@@ -66,54 +122,109 @@ struct BatchNorm final : PreparedStep {
   }
 };
 
-/// Max and average pooling; global pooling is one window. Padding takes no part; a window of padding alone
-/// gives 0.
-struct Pool final : PreparedStep {
+/// Calls visit(pixel's first element) for the pixels of an output's window that lie on the image.
+template <typename Visit>
+void each_tap(const Step& step, int y, int x, const Visit& visit) {
+  const Window& w = step.window;
+  for (int ky = 0; ky < w.kernel_h; ++ky)
+    for (int kx = 0; kx < w.kernel_w; ++kx) {
+      const int iy = y * w.stride_h - w.pad_top + ky * w.dilation_h;
+      const int ix = x * w.stride_w - w.pad_left + kx * w.dilation_w;
+      if (iy < 0 || iy >= step.input.height || ix < 0 || ix >= step.input.width) continue;
+      visit((std::int64_t{iy} * step.input.width + ix) * step.input.channels);
+    }
+}
+
+/// Calls compute(image, row, column, output pixel) for every output of a batch.
+template <typename Compute>
+void each_output(const Step& step, int batch, const void* in, void* out, const Compute& compute) {
+  const auto* image = static_cast<const std::byte*>(in);
+  auto* pixel = static_cast<std::byte*>(out);
+  for (int n = 0; n < batch; ++n, image += step.input.elements() * storage_bytes(step.from))
+    for (int y = 0; y < step.output.height; ++y)
+      for (int x = 0; x < step.output.width; ++x, pixel += step.output.channels * storage_bytes(step.to))
+        compute(image, y, x, pixel);
+}
+
+/// Padding takes no part; a window of padding alone gives 0.
+struct MaxPool final : PreparedStep {
   Step step;
   int batch;
-  bool average;
-  Pool(const Step& given, int images)
-      : step(given), batch(images), average(given.kind != StepKind::max_pool) {
-    if (given.kind == StepKind::global_average_pool)
-      step.window = {given.input.height, given.input.width, 1, 1, 1, 1, 0, 0, 0, 0};
-  }
-
+  MaxPool(const Step& given, int images) : step(given), batch(images) {}
   void run(const void* in, const void*, void* out) override {
-    const std::int64_t size = storage_bytes(step.from);
-    const auto* image = static_cast<const std::uint8_t*>(in);
-    auto* pixel = static_cast<std::uint8_t*>(out);
-    for (int n = 0; n < batch; ++n, image += step.input.elements() * size)
-      for (int y = 0; y < step.output.height; ++y)
-        for (int x = 0; x < step.output.width; ++x, pixel += step.output.channels * size)
-          compute(image, y, x, pixel);
-  }
-
-  void compute(const std::uint8_t* image, int y, int x, std::uint8_t* pixel) const {
-    const Window& w = step.window;
     const int channels = step.output.channels;
-    const std::int64_t pixel_bytes = channels * storage_bytes(step.from);
+    const std::int64_t size = storage_bytes(step.from);
+    const auto bytes = static_cast<std::size_t>(channels * size);
     const auto take_max = step.from == Storage::f32  ? kernels().max_f32
                           : step.from == Storage::u8 ? kernels().max_u8
                                                      : kernels().max_s8;
-    int taps = 0;
-    for (int ky = 0; ky < w.kernel_h; ++ky)
-      for (int kx = 0; kx < w.kernel_w; ++kx) {
-        const int iy = y * w.stride_h - w.pad_top + ky * w.dilation_h;
-        const int ix = x * w.stride_w - w.pad_left + kx * w.dilation_w;
-        if (iy < 0 || iy >= step.input.height || ix < 0 || ix >= step.input.width) continue;
-        const std::uint8_t* from = image + (std::int64_t{iy} * step.input.width + ix) * pixel_bytes;
-        if (taps++ == 0)
-          std::memcpy(pixel, from, static_cast<std::size_t>(pixel_bytes));
-        else if (average)
-          kernels().sum(reinterpret_cast<const float*>(from), channels, reinterpret_cast<float*>(pixel));
+    each_output(step, batch, in, out, [&](const std::byte* image, int y, int x, std::byte* pixel) {
+      bool any = false;
+      each_tap(step, y, x, [&](std::int64_t at) {
+        if (any)
+          take_max(image + at * size, channels, pixel);
         else
-          take_max(from, channels, pixel);
-      }
-    float* sums = reinterpret_cast<float*>(pixel);
-    if (taps == 0)
-      std::memset(pixel, 0, static_cast<std::size_t>(pixel_bytes));
-    else if (average)
-      kernels().scale(sums, channels, 1.0f / static_cast<float>(taps), sums);
+          std::memcpy(pixel, image + at * size, bytes);
+        any = true;
+      });
+      if (!any) std::memset(pixel, 0, bytes);
+    });
+  }
+};
+
+/// Likewise; padding is left out of the divisor, and global pooling is one window. Integers are summed
+/// exactly.
+struct AveragePool final : PreparedStep {
+  Step step;
+  int batch;
+  StepNumbers numbers;
+  std::vector<float> values;
+  std::vector<std::int32_t> sums;
+  AveragePool(const Step& given, int images, const StepNumbers& of)
+      : step(given),
+        batch(images),
+        numbers(of),
+        values(static_cast<std::size_t>(given.output.channels)),
+        sums(values.size()) {
+    if (given.kind == StepKind::global_average_pool)
+      step.window = {given.input.height, given.input.width, 1, 1, 1, 1, 0, 0, 0, 0};
+  }
+  void run(const void* in, const void*, void* out) override {
+    each_output(step, batch, in, out, [&](const std::byte* image, int y, int x, std::byte* pixel) {
+      const int taps =
+          step.from == Storage::f32 ? sum_floats(reinterpret_cast<const float*>(image), y, x)
+          : step.from == Storage::u8
+              ? sum_integers(reinterpret_cast<const std::uint8_t*>(image), y, x, kernels().sum_u8)
+              : sum_integers(reinterpret_cast<const std::int8_t*>(image), y, x, kernels().sum_s8);
+      const int channels = step.output.channels;
+      const auto count = static_cast<float>(std::max(taps, 1));
+      if (step.from == Storage::f32)
+        kernels().scale(values.data(), channels, 1.0f / count, values.data());
+      else
+        kernels().scale_sums(sums.data(), channels, numbers.in_scale / count, values.data());
+      put(values.data(), channels, step.to, numbers, pixel);
+    });
+  }
+
+ private:
+  int sum_floats(const float* image, int y, int x) {
+    int taps = 0;
+    std::ranges::fill(values, 0.0f);
+    each_tap(step, y, x, [&](std::int64_t at) {
+      kernels().sum(image + at, step.output.channels, values.data());
+      ++taps;
+    });
+    return taps;
+  }
+  template <typename T>
+  int sum_integers(const T* image, int y, int x, void (*add)(const T*, int, std::int32_t*)) {
+    int taps = 0;
+    std::ranges::fill(sums, 0);
+    each_tap(step, y, x, [&](std::int64_t at) {
+      add(image + at, step.output.channels, sums.data());
+      ++taps;
+    });
+    return taps;
   }
 };
 
@@ -129,17 +240,23 @@ bool step_kernel_serves(const Step& step) {
     case StepKind::layer:
       return false;
     case StepKind::quantize:
-      return step.from == Storage::f32 && step.to != Storage::f32;
+      return !floats;
     case StepKind::max_pool:
       return step.from == step.to;
-    default:
+    case StepKind::add:
+    case StepKind::average_pool:
+    case StepKind::global_average_pool:
+      return true;
+    case StepKind::batch_norm:
+    case StepKind::relu:
       return floats;
   }
+  return false;
 }
 
 StepNumbers plain_numbers(const Step& step) {
   StepNumbers numbers;
-  numbers.scale = 1.0f / 64;
+  numbers.scale = numbers.in_scale = numbers.second_scale = 1.0f / 64;
   numbers.range = integer_range(8, step.to == Storage::s8);
   for (int c = 0; c < step.output.channels; ++c) {
     numbers.multiplier.push_back(1.0f + 0.01f * static_cast<float>(c % 7));
@@ -155,18 +272,19 @@ std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const St
   const std::size_t channels = static_cast<std::size_t>(step.output.channels);
   switch (step.kind) {
     case StepKind::quantize:
-      return std::make_unique<Quantize>(n, step.to, numbers);
+      return std::make_unique<Quantize>(n, step, numbers);
     case StepKind::relu:
       return std::make_unique<Relu>(n, numbers.high);
     case StepKind::add:
-      return std::make_unique<Add>(n, step.fused_relu ? 0 : -kInfinity,
-                                   step.fused_relu ? numbers.high : kInfinity);
+      return std::make_unique<Add>(n, step, numbers);
     case StepKind::batch_norm:
       base::require(numbers.multiplier.size() == channels && numbers.bias.size() == channels,
                     "a batch norm has one multiplier and one bias per channel");
       return std::make_unique<BatchNorm>(n / step.output.channels, step.output.channels, numbers);
+    case StepKind::max_pool:
+      return std::make_unique<MaxPool>(step, batch);
     default:
-      return std::make_unique<Pool>(step, batch);
+      return std::make_unique<AveragePool>(step, batch, numbers);
   }
 }
 

@@ -13,9 +13,10 @@ namespace bitsmith::quant {
 
 /// The numbers of a plan's step that is not a layer.
 struct StepNumbers {
-  float scale = 1;                                      ///< quantize
-  IntegerRange range;                                   ///< quantize
-  std::vector<float> multiplier, bias;                  ///< batch_norm: y = multiplier[c] * x + bias[c]
+  float scale = 1;                       ///< of the output, where it is u8 or s8
+  IntegerRange range;                    ///< likewise
+  float in_scale = 1, second_scale = 1;  ///< of operands that are u8 or s8; max_pool needs none
+  std::vector<float> multiplier, bias;   ///< batch_norm: y = multiplier[c] * x + bias[c]
   float high = std::numeric_limits<float>::infinity();  ///< relu and fused ReLU: 6 for ReLU6
 };
 
@@ -27,12 +28,18 @@ class PreparedStep {
  public:
   virtual ~PreparedStep() = default;
   /// `second` is the other operand of an addition, else null. `out` may be `in` for quantize's f32 -> f32
-  /// siblings: batch_norm, relu and add; not for pooling.
+  /// siblings: batch_norm, relu and add (of elements of one size); not for pooling.
   virtual void run(const void* in, const void* second, void* out) = 0;
 };
 
 /// The kernel of every step kind but `layer`: its name, stored in latency tables, and how to make it ready.
-/// Pooling of u8 and s8 serves max_pool only; everything else but quantize is f32 -> f32.
+/// quantize, add and average pooling read and write any storage, computing
+///
+///     add:      q = quantize(clamp(a * in_scale + b * second_scale, low, high))    in fp32, in this order
+///     pooling:  q = quantize(sum * (in_scale / taps)), the sum of integers exact
+///
+/// with quantize(x) = clamp(round half to even(x / scale)) for u8 and s8, and x itself for f32. max_pool
+/// keeps its storage; batch_norm and relu are f32 -> f32.
 std::string_view step_kernel_name(StepKind kind);
 bool step_kernel_serves(const Step& step);
 std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const StepNumbers& numbers);

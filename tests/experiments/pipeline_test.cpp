@@ -324,6 +324,27 @@ BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_network_whose_additions_are_integers_is_searched_deployed_and_verified) {
+  const Experiment experiment;
+  const std::string output = experiment.output("joins.h5");
+  const json winner = experiment.run(
+      {"run", "--output", output, "--set", "network.name=resnet8", "--set", "network.joins=int8"})["winner"];
+  BOOST_TEST(winner["agreement"].get<double>() >= 0.99);  // 120 images: at most one differs
+  const auto says = [](std::vector<std::string> words) {
+    words.insert(words.begin(), BITSMITH_EXECUTABLE);
+    return base::run_process(words, "", kTimeout_s);
+  };
+  const auto inferred =
+      says({"infer", experiment.output("joins.bsm"), experiment.output("test.h5"), "--json"});
+  BOOST_REQUIRE_MESSAGE(inferred.exit_code == 0, inferred.err);
+  BOOST_TEST(json::parse(inferred.out)["accuracy"] == winner["deployed_test_accuracy"]);
+  const auto verified = says({"verify", output, "--random", "2", "--rounds", "1", "--json"});
+  BOOST_TEST(verified.exit_code == 0, verified.err);
+  const auto refused = experiment.says({"check", "--set", "network.joins=int4"});
+  BOOST_TEST(refused.exit_code == 2);
+  BOOST_TEST(refused.err.find("fp32, int8") != std::string::npos, refused.err);
+}
+
 BOOST_AUTO_TEST_CASE(results_do_not_depend_on_the_number_of_threads) {
   const Experiment experiment;
   const json one = experiment.run({"run", "--output", experiment.output("one.h5"), "--set", "threads=1"});

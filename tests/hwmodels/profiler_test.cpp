@@ -8,6 +8,7 @@
 #include "hwmodels/host_model.hpp"
 #include "hwmodels/latency_table_file.hpp"
 #include "quant/base/file.hpp"
+#include "quant/integer_joins.hpp"
 #include "tests/hwmodels/networks.hpp"
 #include "tests/hwmodels/policies.hpp"
 #include "tests/hwmodels/tables.hpp"
@@ -97,6 +98,20 @@ BOOST_AUTO_TEST_CASE(a_profile_prices_every_policy_resident_and_cold) {
     const hwmodels::HostModel model(network, table, options, choices);
     for (int i = 0; i < 50; ++i)
       BOOST_TEST(model.price(network, hwmodels_tests::random_policy(network, choices, rng)).totals[0] > 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(networks_with_integer_joins_are_priced_too) {
+  for (const quant::NetworkInfo& plain : {tiny_network(), hwmodels_tests::branching_network()}) {
+    const quant::NetworkInfo network = quant::with_integer_joins(plain);
+    const hwmodels::BitChoices choices;
+    LatencyTable table;
+    hwmodels::profile(network, choices, quick(), table);
+    const hwmodels::HostModel model(network, table, quick(), choices);
+    base::Rng rng(1);
+    for (int i = 0; i < 50; ++i)
+      BOOST_TEST(model.price(network, hwmodels_tests::random_policy(network, choices, rng)).totals[0] > 0);
+    BOOST_TEST(model.price(network, hwmodels_tests::all_layers(network, {})).totals[0] > 0);
   }
 }
 

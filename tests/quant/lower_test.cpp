@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "quant/base/error.hpp"
+#include "quant/integer_joins.hpp"
 #include "quant/kernels/kernel_table.hpp"
 #include "quant/kernels/step_kernels.hpp"
 #include "quant/plan.hpp"
@@ -54,7 +55,8 @@ void check_sound(const Plan& plan) {
     BOOST_TEST(step.second < i);
     BOOST_TEST((storage_of(step.first) == step.from));
     BOOST_TEST((step.second != Step::kNothing) == (step.kind == StepKind::add));
-    BOOST_TEST((step.scale_of >= 0) == (step.to != Storage::f32));
+    if (step.kind == StepKind::add) BOOST_TEST((storage_of(step.second) == step.second_from));
+    BOOST_TEST((step.scale_of >= 0 || step.tensor >= 0) == (step.to != Storage::f32));
     BOOST_TEST((step.activation >= 0) == step.fused_relu);
     BOOST_TEST((step.output == network.nodes[static_cast<std::size_t>(step.result)].output));
     if (step.kind != StepKind::layer) {
@@ -84,8 +86,7 @@ BOOST_AUTO_TEST_CASE(a_chain_of_integer_layers_hands_integers_on) {
       "pool: max_pool 4x8x8 -> 4x4x4 k2x2 s2 p0 u8 -> u8",
       "conv2: conv 4x4x4 -> 8x4x4 k3x3 s1 p1 g1 u8 -> u8 relu",
       "dw: depthwise 8x4x4 -> 8x4x4 k3x3 s1 p1 g8 u8 -> f32 relu",
-      "gap: global_average_pool 8x4x4 -> 8 f32 -> f32",
-      "gap: quantize 8 f32 -> u8",
+      "gap: global_average_pool 8x4x4 -> 8 f32 -> u8",
       "fc: linear 8 -> 10 u8 -> f32",
   };
   BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
@@ -106,8 +107,7 @@ BOOST_AUTO_TEST_CASE(what_an_addition_or_two_layers_read_stays_f32) {
       "conv2: conv 16x4x4 -> 16x4x4 k3x3 s1 p1 g1 u8 -> f32",
       "down: conv 8x8x8 -> 16x4x4 k1x1 s2 p0 g1 u8 -> f32",
       "add: add 16x4x4 f32 -> f32 relu",
-      "gap: global_average_pool 16x4x4 -> 16 f32 -> f32",
-      "gap: quantize 16 f32 -> u8",
+      "gap: global_average_pool 16x4x4 -> 16 f32 -> u8",
       "fc: linear 16 -> 10 u8 -> f32",
   };
   BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
@@ -165,11 +165,72 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_fused_is_a_step_of_its_own) {
       "bn0: batch_norm 4x6x6 f32 -> f32", "relu0: relu 4x6x6 f32 -> f32",
       "relu0: quantize 4x6x6 f32 -> u8",  "conv: conv 4x6x6 -> 4x6x6 k3x3 s1 p1 g1 u8 -> f32",
       "relu1: relu 4x6x6 f32 -> f32",     "add: add 4x6x6 f32 -> f32",
-      "twice: add 4x6x6 f32 -> f32",      "avg: average_pool 4x6x6 -> 4x3x3 k2x2 s2 p0 f32 -> f32",
-      "avg: quantize 4x3x3 f32 -> s8",    "fc: linear 36 -> 3 s8 -> f32",
+      "twice: add 4x6x6 f32 -> f32",      "avg: average_pool 4x6x6 -> 4x3x3 k2x2 s2 p0 f32 -> s8",
+      "fc: linear 36 -> 3 s8 -> f32",
   };
   BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
   check_sound(plan);
+}
+
+BOOST_AUTO_TEST_CASE(integer_joins_read_and_write_integers) {
+  const NetworkInfo network = with_integer_joins(residual());
+  const Plan plan = lower(network, uniform_policy(network, {4, 8}));
+  const std::vector<std::string> expected = {
+      "input: quantize 4x8x8 f32 -> s8",
+      "conv0: conv 4x8x8 -> 8x8x8 k3x3 s1 p1 g1 s8 -> f32 relu",
+      "relu0: quantize 8x8x8 f32 -> u8",
+      "conv1: conv 8x8x8 -> 16x4x4 k3x3 s2 p1 g1 u8 -> u8 relu",
+      "conv2: conv 16x4x4 -> 16x4x4 k3x3 s1 p1 g1 u8 -> s8",
+      "down: conv 8x8x8 -> 16x4x4 k1x1 s2 p0 g1 u8 -> s8",
+      "add: add 16x4x4 s8 -> u8 relu",
+      "gap: global_average_pool 16x4x4 -> 16 u8 -> u8",
+      "fc: linear 16 -> 10 u8 -> f32",
+  };
+  BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
+  check_sound(plan);
+}
+
+BOOST_AUTO_TEST_CASE(readers_of_a_joins_integers_take_them_at_8_bits_and_convert_them_else) {
+  NetworkBuilder b("identity", {8, 8, 8});
+  const int x = b.relu("relu0", b.conv("conv0", b.input(), 8, Window::square(3, 1, 1)));
+  const int sum = b.add("add", b.conv("conv1", x, 8, Window::square(3, 1, 1)), x);
+  b.linear("fc", b.flatten("flatten", b.global_average_pool("gap", sum)), 10);
+  const NetworkInfo network = with_integer_joins(std::move(b).build());
+  const auto with_conv1_at = [&](LayerBits bits) {
+    Policy policy = uniform_policy(network, {8, 8});
+    policy.layers[1] = bits;
+    const Plan plan = lower(network, policy);
+    check_sound(plan);
+    return described(plan);
+  };
+  const auto at8 = with_conv1_at({8, 8}), at4 = with_conv1_at({8, 4}),
+             at_floats = with_conv1_at({8, kFloatBits});
+  BOOST_TEST(at8[1] == "conv0: conv 8x8x8 -> 8x8x8 k3x3 s1 p1 g1 s8 -> u8 relu");
+  BOOST_TEST(at8[2] == "conv1: conv 8x8x8 -> 8x8x8 k3x3 s1 p1 g1 u8 -> s8");
+  BOOST_TEST(at8[3] == "add: add 8x8x8 s8 + u8 -> s8");
+  BOOST_TEST(at4[2] == "relu0.quantize: quantize 8x8x8 u8 -> u8");
+  BOOST_TEST(at4[3] == "conv1: conv 8x8x8 -> 8x8x8 k3x3 s1 p1 g1 u8 -> s8");
+  BOOST_TEST(at_floats[2] == "relu0.quantize: quantize 8x8x8 u8 -> f32");
+  BOOST_TEST(at_floats[3] == "conv1: conv 8x8x8 -> 8x8x8 k3x3 s1 p1 g1 f32 -> f32");
+  BOOST_TEST(at_floats[4] == "conv1.quantize: quantize 8x8x8 f32 -> s8");
+}
+
+BOOST_AUTO_TEST_CASE(a_network_in_fp32_has_no_integers_in_its_joins) {
+  const NetworkInfo network = with_integer_joins(residual());
+  for (const Step& step : lower(network, uniform_policy(network, {})).steps) {
+    BOOST_TEST((step.kind != StepKind::quantize));
+    BOOST_TEST((step.from == Storage::f32 && step.to == Storage::f32));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(integer_joins_keep_layers_and_quantize_each_tensor_once) {
+  const NetworkInfo plain = residual(), network = with_integer_joins(plain);
+  BOOST_TEST(network.layers.size() == plain.layers.size());
+  for (std::size_t i = 0; i < plain.layers.size(); ++i)
+    BOOST_TEST(network.layers[i].name == plain.layers[i].name);
+  BOOST_TEST(network.quantize_nodes().size() == 3u);  // both operands of the sum, and what is pooled
+  BOOST_TEST(with_integer_joins(network).hash() == network.hash());
+  BOOST_TEST(network.hash() != plain.hash());
 }
 
 BOOST_AUTO_TEST_CASE(a_chooser_names_the_kernels) {
@@ -188,7 +249,8 @@ BOOST_AUTO_TEST_CASE(a_chooser_names_the_kernels) {
 }
 
 BOOST_AUTO_TEST_CASE(every_uniform_policy_lowers_soundly_and_always_the_same) {
-  for (const NetworkInfo& network : {chain(), residual()})
+  for (const NetworkInfo& network :
+       {chain(), residual(), with_integer_joins(chain()), with_integer_joins(residual())})
     for (int weight = 2; weight <= 8; ++weight)
       for (int activation : {2, 3, 4, 5, 6, 7, 8, kFloatBits}) {
         const Policy policy = uniform_policy(network, {weight, activation});

@@ -21,10 +21,11 @@ struct Example {
   Network network;
   CalibrationTable table;
 
-  Example(const std::string& name, std::uint64_t seed, quant::Shape shape = {3, 16, 16})
+  Example(const std::string& name, std::uint64_t seed, quant::Shape shape = {3, 16, 16},
+          Joins joins = Joins::fp32)
       : data(make_small_data(kImages, shape, kClasses, seed + 1)),
         source(data.images, data.labels, kClasses, 32),
-        network(build_network(name, shape, kClasses), seed),
+        network(build_network(name, shape, kClasses, joins), seed),
         table(0) {
     TrainOptions options;
     options.epochs = 2;

@@ -151,6 +151,8 @@ Values reference_node(const quant::NetworkInfo& info, const Node& node, int batc
     }
     case Op::flatten:
       return flatten(in, batch, x);
+    case Op::quantize:
+      return x;  // an fp32 network
   }
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/integer_joins.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -25,7 +26,7 @@ constexpr NetworkRow kNetworks[] = {
 
 std::span<const NetworkRow> network_rows() { return kNetworks; }
 
-quant::NetworkInfo build_network(std::string_view name, quant::Shape input, int classes) {
+quant::NetworkInfo build_network(std::string_view name, quant::Shape input, int classes, Joins joins) {
   std::vector<std::string> names;
   for (const NetworkRow& row : kNetworks) {
     names.emplace_back(row.name);
@@ -35,7 +36,8 @@ quant::NetworkInfo build_network(std::string_view name, quant::Shape input, int 
                                         name, input.height, input.width, row.min_size, row.min_size));
     if (classes < 2)
       throw base::UserError(fmt::format("network '{}': needs at least 2 classes, got {}", name, classes));
-    return row.build(input, classes);
+    quant::NetworkInfo network = row.build(input, classes);
+    return joins == Joins::int8 ? quant::with_integer_joins(network) : network;
   }
   throw base::UserError(fmt::format("unknown network '{}'{}", name, base::did_you_mean(name, names)));
 }

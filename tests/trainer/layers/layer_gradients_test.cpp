@@ -116,6 +116,7 @@ const std::vector<Case>& cases() {
       {"global average pool", 4, 3, {6, 5, 3}, [](auto& n) { n.global_average_pool("l", 0); }},
       {"add to itself", 3, 2, {4, 3, 2}, [](auto& n) { n.add("l", 0, 0); }},
       {"flatten", 3, 2, {4, 3, 2}, [](auto& n) { n.flatten("l", 0); }},
+      {"quantize, in an fp32 network", 3, 2, {4, 3, 2}, [](auto& n) { n.quantize("l", 0); }},
   };
   return all;
 }
@@ -144,7 +145,9 @@ class Bench {
     LayerArguments arguments{.info = info_, .node = node()};
     arguments.activation = activation;
     for (Parameter& p : parameters_) (p.name == "l.weight" ? arguments.weight : arguments.bias) = &p;
-    if (!buffers_.empty()) {
+    if (node().op == Op::quantize) {
+      arguments.scale = &buffers_[0];
+    } else if (!buffers_.empty()) {
       arguments.running_mean = &buffers_[0];
       arguments.running_var = &buffers_[1];
     }
@@ -199,6 +202,7 @@ class Bench {
   }
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  std::vector<Buffer>& buffers() { return buffers_; }
   int inputs() const { return static_cast<int>(node().inputs.size()); }
 
   Tensor x, y, dy, dx;
@@ -312,6 +316,20 @@ BOOST_AUTO_TEST_CASE(every_row_of_the_layer_table_has_a_case) {
     covered.insert(std::move(builder).build().nodes[1].op);
   }
   for (const LayerRow& row : layer_table()) BOOST_TEST(covered.contains(row.op), quant::op_name(row.op));
+}
+
+BOOST_AUTO_TEST_CASE(a_quantize_node_with_a_scale_rounds_and_stops_the_gradient_of_what_it_clips) {
+  const Case quantize{"quantize", 1, 1, {4, 1, 1}, [](auto& n) { n.quantize("l", 0); }};
+  Bench bench(quantize, {});
+  bench.buffers()[0].value[0] = 0.5f;
+  const float values[] = {0.7f, -0.8f, 63.6f, -100.0f};
+  const float rounded[] = {0.5f, -1.0f, 63.5f, -63.5f};  // of -127 .. 127 steps
+  std::copy_n(values, 4, bench.x.data());
+  bench.run();
+  for (int i = 0; i < 4; ++i) {
+    BOOST_TEST(bench.y.data()[i] == rounded[i]);
+    BOOST_TEST(bench.dx.data()[i] == (i == 3 ? 0.0f : bench.dy.data()[i]));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(kinks_pass_no_gradient_and_the_first_of_equal_maxima_gets_all_of_it) {
