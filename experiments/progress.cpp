@@ -54,6 +54,12 @@ void ProgressPrinter::message(const std::string& text) {
   out_ << text << "\n" << std::flush;
 }
 
+void ProgressPrinter::warning(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  finish_line();
+  out_ << "bitsmith: warning: " << text << "\n" << std::flush;
+}
+
 base::Progress ProgressPrinter::callback() {
   return [this](std::string_view unit, double done, double total, std::string_view note) {
     report(unit, done, total, note);

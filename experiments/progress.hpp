@@ -34,6 +34,8 @@ class ProgressPrinter {
   void report(std::string_view unit, double done, double total, std::string_view note);
   /// A line of its own.
   void message(const std::string& text);
+  /// The same, also in silence, marked as what this program says.
+  void warning(const std::string& text);
   /// What libraries are given; the printer must outlive it.
   base::Progress callback();
 

@@ -6,7 +6,7 @@ namespace bitsmith::hwmodels {
 
 /// Three loops whose speed depends on the machine's state alone. They are timed with every pass of a
 /// measurement and stored beside it: a table whose canaries differ was measured on a machine that was clocked
-/// or shared differently.
+/// or shared differently (see canary_check).
 struct Canary {
   double chain_ns = 0;  ///< one step of a dependent chain of 64-bit integer multiplications (3 cycles on Zen
                         ///< and Core CPUs: the core clock)
@@ -26,6 +26,9 @@ class CanaryLoops {
  private:
   std::vector<float> buffer_;
 };
+
+/// The machine as it can be just now: each loop's least of a few times; some 20 ms.
+Canary present_canary();
 
 /// Each field's median; zeros for an empty list.
 Canary median_canary(const std::vector<Canary>& canaries);

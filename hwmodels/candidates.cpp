@@ -6,6 +6,7 @@
 
 #include "quant/arena_plan.hpp"
 #include "quant/base/cpu.hpp"
+#include "quant/base/error.hpp"
 #include "quant/kernels/step_kernels.hpp"
 
 namespace bitsmith::hwmodels {
@@ -81,7 +82,7 @@ std::vector<Candidate> find_candidates(const quant::NetworkInfo& network, const 
   std::vector<Candidate> candidates;
   std::set<EntryKey> known;
   const auto add = [&](EntryKey key, const quant::Step& step, const quant::KernelRow* row) {
-    if (known.insert(key).second) candidates.push_back({std::move(key), step, row});
+    if (known.insert(key).second) candidates.push_back({std::move(key), step, row, &network});
   };
   for (const CatalogStep& entry : catalog.layers) {
     const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(entry.step.layer)];
@@ -99,6 +100,36 @@ std::vector<Candidate> find_candidates(const quant::NetworkInfo& network, const 
     add(entry_key(entry.key, std::string(quant::step_kernel_name(entry.step.kind)), LayerBits{}, batch,
                   CacheState::hot),
         entry.step, nullptr);
+  return candidates;
+}
+
+std::vector<Candidate> find_candidates(std::span<const quant::NetworkInfo> lone_layers, int batch) {
+  using quant::Storage;
+  std::vector<Candidate> candidates;
+  std::set<EntryKey> known;
+  for (const quant::NetworkInfo& network : lone_layers) {
+    const quant::LayerInfo& layer = network.layers.front();
+    base::require(network.layers.size() == 1 && !layer.input_signed,
+                  "a lone layer reads what is not negative");
+    quant::Step step;
+    step.node = step.result = layer.node;
+    step.layer = 0;
+    step.input = layer.input;
+    step.output = layer.output;
+    for (const Storage from : {Storage::f32, Storage::u8})
+      for (const Storage to : {Storage::f32, Storage::u8})
+        for (const quant::KernelRow& row : quant::kernel_rows()) {
+          const auto bits = timed_bits(row, layer, from, to);
+          if (!bits) continue;
+          step.from = from;
+          step.to = to;
+          step.fused_relu = to == Storage::u8;
+          step.bits = *bits;
+          step.kernel = row.name;
+          EntryKey key = entry_key(step.shape_key(network), step.kernel, *bits, batch, CacheState::hot);
+          if (known.insert(key).second) candidates.push_back({std::move(key), step, &row, &network});
+        }
+  }
   return candidates;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,21 @@ EntryKey entry_key(std::string step_key, std::string kernel, quant::LayerBits bi
 struct Candidate {
   EntryKey key;  ///< hot
   quant::Step step;
-  const quant::KernelRow* row = nullptr;  ///< of a layer; null for other steps
+  const quant::KernelRow* row = nullptr;        ///< of a layer; null for other steps
+  const quant::NetworkInfo* network = nullptr;  ///< whose step it is; must outlive the candidate
+
+  const quant::LayerInfo& layer() const { return network->layers[static_cast<std::size_t>(step.layer)]; }
 };
 
 /// Every kernel that serves some (weight, activation) bits of the choices in some step of the catalog, and
 /// every other step; distinct by key, in the order of the catalog.
 std::vector<Candidate> find_candidates(const quant::NetworkInfo& network, const StepCatalog& catalog,
                                        const BitChoices& choices, int batch);
+
+/// Every kernel that serves the one layer of each of these networks at some bits, from unsigned integers and
+/// from floats, to f32 (as at a network's end, or before an addition) and to u8 (behind a ReLU, as before any
+/// layer that reads 8 bits): the steps, and so the keys, that a network with such layers has.
+std::vector<Candidate> find_candidates(std::span<const quant::NetworkInfo> lone_layers, int batch);
 
 /// Where a network that runs again and again finds its weights and activations: in the smallest cache that
 /// holds the weights as 8-bit integers, multipliers and biases, the arena of its uniform 8-bit plan, and the

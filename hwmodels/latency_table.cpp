@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hwmodels/measurement.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/hash.hpp"
 
@@ -43,6 +44,17 @@ std::string to_string(const EntryKey& key) {
                      key.kernel.empty() ? "" : ", kernel ", key.kernel, bits_name(key.bits.weight),
                      bits_name(key.bits.activation), key.batch, key.threads, key.threads == 1 ? "" : "s",
                      cache_state_name(key.state));
+}
+
+Entry entry_of(const Timing& timing, std::int64_t measured_at) {
+  Entry entry;
+  entry.samples_us = timing.samples_us;
+  entry.min_us = timing.min_us();
+  entry.median_us = timing.median_us();
+  entry.spread = timing.spread();
+  entry.runs_per_sample = timing.runs_per_sample;
+  entry.measured_at = measured_at;
+  return entry;
 }
 
 const Entry* LatencyTable::find(const EntryKey& key) const {

@@ -51,6 +51,10 @@ struct Entry {
   double price_us() const { return median_us; }
 };
 
+struct Timing;
+/// What a measurement at that time (seconds since 1970) is kept as.
+Entry entry_of(const Timing& timing, std::int64_t measured_at);
+
 /// Measured prices and their pedigree. Keys are unique and in ascending order.
 class LatencyTable {
  public:

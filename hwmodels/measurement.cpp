@@ -167,12 +167,14 @@ Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions
         sample_all(cold, rng, clock_ns);
       }
       done += static_cast<int>(warm.size() + cold.size());
-      if (progress) progress(done, total);
+      if (progress && pass + 1 < options.samples) progress(done, total);
     }
     std::erase_if(warm, [&](Candidate* candidate) { return candidate->settle(options.max_spread); });
     std::erase_if(cold, [&](Candidate* candidate) { return candidate->settle(options.max_cold_spread); });
-    if (attempt == options.max_attempts || (warm.empty() && cold.empty())) return result;
-    total += static_cast<int>(warm.size() + cold.size()) * options.samples;
+    const bool last = attempt == options.max_attempts || (warm.empty() && cold.empty());
+    if (!last) total += static_cast<int>(warm.size() + cold.size()) * options.samples;
+    if (progress) progress(done, total);  // all are done only when none is to be taken again
+    if (last) return result;
   }
 }
 

@@ -13,6 +13,9 @@ struct HostOptions {
   double sample_ms = 2.0;     ///< length of one sample
   bool cold_weights = false;  ///< price with weights out of cache instead of warm
   double max_age_days = 30;   ///< older tables are measured again
+  /// A table is measured again when it was made while the canary loops took more than 1 + this of what they
+  /// take now; see canary_check.
+  double canary_tolerance = 0.2;
 };
 
 /// A user's own program as hardware or evaluator: one process per question, JSON on standard input and

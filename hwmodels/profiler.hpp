@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,12 @@ namespace bitsmith::hwmodels {
 
 /// What became of a request for prices.
 struct ProfileReport {
-  int kept = 0;                      ///< entries that were there and still hold
-  int measured = 0;                  ///< entries that were not
-  int noisy = 0;                     ///< of those measured, warm ones that stayed above the accepted spread
-  double seconds = 0;                ///< that measuring took
-  std::vector<std::string> reasons;  ///< why anything had to be measured; see staleness()
+  int kept = 0;                       ///< entries that were there and still hold
+  int measured = 0;                   ///< entries that were not
+  int noisy = 0;                      ///< of those measured, warm ones that stayed above the accepted spread
+  double seconds = 0;                 ///< that measuring took
+  std::vector<std::string> reasons;   ///< why anything had to be measured; see renew()
+  std::vector<std::string> warnings;  ///< sentences for people: what to know of the entries that were kept
 };
 
 /// Completes `table` so that it prices every policy of these choices on this host, alone (hot and
@@ -32,6 +34,14 @@ ProfileReport profile(const quant::NetworkInfo& network, const BitChoices& choic
                       const std::function<void(const LatencyTable&)>& checkpoint = {},
                       const base::Progress& progress = base::no_progress);
 
+/// Likewise for layers by themselves (see layer_list): every kernel of find_candidates(lone_layers), hot and
+/// cold. There is no network around them, and so they are not measured in place. Throws UserError also for a
+/// layer whose activations are too many at this batch.
+ProfileReport profile_layers(std::span<const quant::NetworkInfo> lone_layers, const HostOptions& options,
+                             LatencyTable& table,
+                             const std::function<void(const LatencyTable&)>& checkpoint = {},
+                             const base::Progress& progress = base::no_progress);
+
 /// The same with a file that keeps the table: read if it is there, written after each group, so that an
 /// interrupted profile goes on where it was. Entries of other networks stay. Throws UserError for a file that
 /// is no latency table.
@@ -39,5 +49,9 @@ LatencyTable profile_to_file(const quant::NetworkInfo& network, const BitChoices
                              const HostOptions& options, const std::filesystem::path& file,
                              const base::Progress& progress = base::no_progress,
                              ProfileReport* report = nullptr);
+LatencyTable profile_layers_to_file(std::span<const quant::NetworkInfo> lone_layers,
+                                    const HostOptions& options, const std::filesystem::path& file,
+                                    const base::Progress& progress = base::no_progress,
+                                    ProfileReport* report = nullptr);
 
 }  // namespace bitsmith::hwmodels

@@ -16,12 +16,12 @@ constexpr std::int64_t kMaxCopies = 32;
 
 class LayerSubject : public Subject {
  public:
-  LayerSubject(const quant::NetworkInfo& network, const Candidate& candidate, Activations& activations,
-               std::int64_t cold_bytes, std::uint64_t seed) {
+  LayerSubject(const Candidate& candidate, Activations& activations, std::int64_t cold_bytes,
+               std::uint64_t seed) {
     const quant::Step& step = candidate.step;
-    const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(step.layer)];
+    const quant::LayerInfo& layer = candidate.layer();
     base::Rng rng(seed);
-    const quant::LayerNumbers numbers = quant::random_numbers(network, step, rng);
+    const quant::LayerNumbers numbers = quant::random_numbers(*candidate.network, step, rng);
     const auto prepare = [&] {
       return candidate.row->prepare(layer, step.bits, step.from, step.to, candidate.key.batch, numbers);
     };
@@ -48,7 +48,7 @@ class StepSubject : public Subject {
   StepSubject(const Candidate& candidate, Activations& activations)
       : step_(quant::prepare_step(candidate.step, candidate.key.batch, quant::plain_numbers(candidate.step))),
         in_(activations.input(candidate.step.from, 8)),
-        second_(candidate.step.kind == quant::StepKind::add ? activations.input(candidate.step.from, 7)
+        second_(candidate.step.kind == quant::StepKind::add ? activations.input(candidate.step.second_from, 7)
                                                             : nullptr),
         out_(activations.output()) {}
   void run() override { step_->run(in_, second_, out_); }
@@ -101,10 +101,10 @@ void* Activations::output() {
   return output_.get();
 }
 
-std::unique_ptr<Subject> make_subject(const quant::NetworkInfo& network, const Candidate& candidate,
-                                      Activations& activations, std::int64_t cold_bytes, std::uint64_t seed) {
+std::unique_ptr<Subject> make_subject(const Candidate& candidate, Activations& activations,
+                                      std::int64_t cold_bytes, std::uint64_t seed) {
   if (candidate.row == nullptr) return std::make_unique<StepSubject>(candidate, activations);
-  return std::make_unique<LayerSubject>(network, candidate, activations, cold_bytes, seed);
+  return std::make_unique<LayerSubject>(candidate, activations, cold_bytes, seed);
 }
 
 }  // namespace bitsmith::hwmodels

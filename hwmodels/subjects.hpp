@@ -39,7 +39,7 @@ class Activations {
 
 /// Prepares the candidate's kernel, and for a layer copies of it with weights of their own. `cold_bytes`
 /// bounds the copies' memory; there is always one.
-std::unique_ptr<Subject> make_subject(const quant::NetworkInfo& network, const Candidate& candidate,
-                                      Activations& activations, std::int64_t cold_bytes, std::uint64_t seed);
+std::unique_ptr<Subject> make_subject(const Candidate& candidate, Activations& activations,
+                                      std::int64_t cold_bytes, std::uint64_t seed);
 
 }  // namespace bitsmith::hwmodels

@@ -4,10 +4,12 @@
 
 #include "experiments/commands/command.hpp"
 #include "experiments/commands/config_options.hpp"
+#include "experiments/commands/layer_profile.hpp"
 #include "experiments/pipeline/pipeline.hpp"
 #include "experiments/progress.hpp"
 #include "experiments/report_terminal.hpp"
 #include "experiments/results_json.hpp"
+#include "quant/base/error.hpp"
 
 namespace bitsmith::experiments {
 
@@ -23,7 +25,8 @@ struct StageCommand {
 constexpr StageCommand stage_commands[] = {
     {"run", Stage::finetune, false, "The whole experiment: profile, train, search, fine-tune, test, report"},
     {"profile", Stage::profile, true,
-     "Measure the prices of this computer's kernels, and prove the budget feasible"},
+     "Measure the prices of this computer's kernels for a network, and prove the budget feasible; or for a "
+     "list of layers"},
     {"train", Stage::train, true, "Train the fp32 network, after what comes before it"},
     {"search", Stage::search, true, "Search for policies, after what comes before it"},
     {"finetune", Stage::finetune, true, "Fine-tune and test the best policies, after what comes before it"},
@@ -31,6 +34,7 @@ constexpr StageCommand stage_commands[] = {
 
 struct StageOptions {
   ConfigOptions config;
+  LayerProfileOptions layers;  ///< of profile, in place of a configuration
   bool resume = false, fresh = false, json = false, quiet = false;
 };
 
@@ -44,6 +48,7 @@ void run_stage(const StageCommand& stage, const StageOptions& options, const Str
   control.reporter.progress = printer.callback();
   control.reporter.stage = [&](std::string_view name) { printer.stage(std::string(name)); };
   control.reporter.note = [&](std::string_view fact) { printer.message(std::string(fact)); };
+  control.reporter.warning = [&](std::string_view fact) { printer.warning(std::string(fact)); };
   const RunResults results = run_pipeline(config, control);
   if (options.json) {
     streams.out << results_json(results) << "\n";
@@ -62,9 +67,18 @@ void add_stage_commands(CLI::App& program, const Streams& streams) {
     auto* resume =
         command.add_flag("--resume", options->resume, "go on with an unfinished run of this configuration");
     command.add_flag("--fresh", options->fresh, "throw an unfinished run away")->excludes(resume);
+    if (stage.until == Stage::profile) add_layer_profile_options(command, options->layers);
     command.add_flag("--json", options->json, "print the result as one JSON object");
     command.add_flag("--quiet", options->quiet, "no progress on standard error");
-    command.callback([&stage, options, streams] { run_stage(stage, *options, streams); });
+    command.callback([&stage, options, streams] {
+      if (!options->layers.list.empty())
+        return profile_layers(options->layers, options->json, options->quiet, streams);
+      if (stage.until == Stage::profile && options->config.file.empty())
+        throw base::UserError(
+            "profile: what? Give a configuration (CONFIG), or a list of layers (--layers LAYERS.tsv --table "
+            "FILE.h5); see bitsmith profile --help");
+      run_stage(stage, *options, streams);
+    });
   }
 }
 

@@ -106,6 +106,7 @@ void verify(const VerifyOptions& options, const Streams& streams) {
   Reporter reporter;
   reporter.progress = printer.callback();
   reporter.note = [&](std::string_view fact) { printer.message(std::string(fact)); };
+  reporter.warning = [&](std::string_view fact) { printer.warning(std::string(fact)); };
   const Workspace workspace(subject.config.output);
   printer.stage("profile");
   const Pricing pricing =

@@ -26,6 +26,12 @@ void visit_fields(FieldVisitor& visitor, hwmodels::HostOptions& options) {
                  .range = above_up_to(0, 36500),
                  .shapes_result = false},
                 &options.max_age_days);
+  visitor.visit({.name = "canary_tolerance",
+                 .meaning = "a table made while this computer ran its canary loops slower by more than this "
+                            "share than now is measured again",
+                 .range = above_up_to(0, 1e6),
+                 .shapes_result = false},
+                &options.canary_tolerance);
 }
 
 void visit_fields(FieldVisitor& visitor, hwmodels::CommandOptions& options,

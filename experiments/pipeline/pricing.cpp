@@ -38,14 +38,16 @@ hwmodels::LatencyTable host_table(const Config& config, const quant::NetworkInfo
   const std::filesystem::path file = config.hardware.host.table.empty()
                                          ? workspace.file("latency.h5")
                                          : std::filesystem::path(config.hardware.host.table);
+  const bool existed = std::filesystem::exists(file);
   hwmodels::ProfileReport report;
   auto table =
       hwmodels::profile_to_file(network, choices, config.hardware.host, file, reporter.progress, &report);
   reporter.note(fmt::format("{} kernel latencies measured{}, {} kept from {}", report.measured,
                             report.noisy == 0 ? "" : fmt::format(" ({} of them noisy)", report.noisy),
                             report.kept, file.string()));
-  for (const auto& reason : report.reasons)
-    if (report.kept + report.measured > report.measured || report.measured == 0) reporter.note(reason);
+  if (existed)
+    for (const auto& reason : report.reasons) reporter.note(reason);
+  for (const auto& warning : report.warnings) reporter.warning(warning);
   if (prices == Prices::of_the_run) hwmodels::save_latency_table(table, workspace.prices());
   return table;
 }

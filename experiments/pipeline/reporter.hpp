@@ -12,6 +12,8 @@ struct Reporter {
   base::Progress progress = base::no_progress;
   std::function<void(std::string_view stage)> stage = [](std::string_view) {};  ///< a new stage begins
   std::function<void(std::string_view fact)> note = [](std::string_view) {};    ///< a fact worth a line
+  /// A fact to be told in any case.
+  std::function<void(std::string_view fact)> warning = [](std::string_view) {};
 };
 
 }  // namespace bitsmith::experiments

@@ -2,27 +2,25 @@
 //
 //   kernels_bench [LAYERS.tsv] [SAMPLES]
 //
-// LAYERS.tsv has the columns name, kind (conv or fc), in_ch, out_ch, in_hw, kernel, stride, groups; '#'
-// begins a comment; without it, a list of its own. All kernels of a layer are timed in one process, in an
-// order drawn anew for each pass, so that their ratios hold on a noisy machine. One JSON object per layer,
-// kernel and cache mode: median microseconds, GOP/s, and `speedup`, the time of onednn_int8 in the same mode
-// over this one's. Convolutions read and write u8 (fp32 and weight-only kernels f32), linear layers write
-// f32; "cold" weights come from memory.
+// LAYERS.tsv is a layer list (hwmodels/layer_list.hpp); without it, a list of its own. All kernels of a layer
+// are timed in one process, in an order drawn anew for each pass, so that their ratios hold on a noisy
+// machine. One JSON object per layer, kernel and cache mode: median microseconds, GOP/s, and `speedup`, the
+// time of onednn_int8 in the same mode over this one's. Convolutions read and write u8 (fp32 and weight-only
+// kernels f32), linear layers write f32; "cold" weights come from memory.
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "hwmodels/layer_list.hpp"
 #include "hwmodels/measurement.hpp"
+#include "quant/base/error.hpp"
 #include "quant/base/parallel.hpp"
 #include "quant/base/random.hpp"
 #include "quant/kernels/kernel_table.hpp"
@@ -42,26 +40,6 @@ constexpr const char* kLayers =
     "res28 conv 128 128 28 3 1 1\nres14 conv 256 256 14 3 1 1\nres7 conv 512 512 7 3 1 1\nfirst224 conv 3 32 "
     "224 3 2 1\n"
     "fc1000 fc 1024 1000 1 1 1 1\nfc4096 fc 4096 4096 1 1 1 1\n";
-
-/// The layer of one line, reading what cannot be negative; nothing for an empty line or a comment.
-std::vector<quant::LayerInfo> layer_of(const std::string& line) {
-  std::istringstream in(line.substr(0, line.find('#')));
-  std::string name, kind;
-  int inputs = 0, outputs = 0, side = 0, kernel = 0, stride = 0, groups = 0;
-  if (!(in >> name)) return {};
-  if (!(in >> kind >> inputs >> outputs >> side >> kernel >> stride >> groups) ||
-      (kind != "conv" && kind != "fc")) {
-    std::cerr << "kernels_bench: not a layer: " << line << "\n";
-    std::exit(2);
-  }
-  quant::NetworkBuilder builder(name, {inputs, side, side});
-  const int from = builder.relu("relu", builder.input());
-  if (kind == "fc")
-    builder.linear(name, from, outputs);
-  else
-    builder.conv(name, from, outputs, quant::Window::square(kernel, stride, kernel / 2), groups, true);
-  return std::move(builder).build().layers;
-}
 
 class KernelSubject final : public hwmodels::Subject {
  public:
@@ -147,19 +125,15 @@ void bench(const quant::LayerInfo& layer, int samples) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::stringstream lines(kLayers);
-  if (argc > 1 && argv[1][0] != '\0') {
-    std::ifstream file(argv[1]);
-    if (!file) {
-      std::cerr << "kernels_bench: cannot read " << argv[1] << "\n";
-      return 2;
-    }
-    lines.str("");
-    lines.clear();
-    lines << file.rdbuf();
+  std::vector<quant::NetworkInfo> layers;
+  try {
+    layers = argc > 1 && argv[1][0] != '\0' ? hwmodels::read_layer_list(argv[1])
+                                            : hwmodels::parse_layer_list(kLayers, "built-in list");
+  } catch (const base::UserError& error) {
+    std::cerr << error.what() << "\n";
+    return 2;
   }
   const int samples = argc > 2 ? std::max(1, std::atoi(argv[2])) : 9;
-  for (std::string line; std::getline(lines, line);)
-    for (const quant::LayerInfo& layer : layer_of(line))
-      base::parallel_for(1, [&](int) { bench(layer, samples); });
+  for (const quant::NetworkInfo& network : layers)
+    base::parallel_for(1, [&](int) { bench(network.layers.front(), samples); });
 }

@@ -14,15 +14,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "hwmodels/layer_list.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/random.hpp"
 #include "quant/kernels/kernel_table.hpp"
@@ -37,27 +36,6 @@ using quant::Storage;
 constexpr double kColdBytes = 128e6;  // of weights: several times any last-level cache here
 constexpr int kSamples = 5;           // of each kernel in a round, taking turns
 constexpr double kSampleUs = 4000;
-
-quant::LayerInfo layer_of(const std::string& line) {
-  std::istringstream in(line);
-  std::string name, kind, rest;
-  int inputs = 0, outputs = 0, side = 0, kernel = 0, stride = 0, groups = 0;
-  if (!(in >> name >> kind >> inputs >> outputs >> side >> kernel >> stride >> groups) || in >> rest)
-    throw base::UserError("expected: name kind in_ch out_ch in_hw kernel stride groups");
-  if (kind != "conv" && kind != "fc") throw base::UserError("kind '" + kind + "' is neither conv nor fc");
-  constexpr int most = 1 << 16;
-  for (int value : {inputs, outputs, side, kernel, stride, groups})
-    if (value < 1 || value > most) throw base::UserError("numbers must be 1.." + std::to_string(most));
-  if (kind == "fc" && (side != 1 || kernel != 1 || stride != 1 || groups != 1))
-    throw base::UserError("fc takes in_hw, kernel, stride and groups 1");
-  quant::NetworkBuilder builder(name, {inputs, side, side});
-  const int from = builder.relu("relu", builder.input());
-  if (kind == "fc")
-    builder.linear(name, from, outputs);
-  else
-    builder.conv(name, from, outputs, quant::Window::square(kernel, stride, kernel / 2), groups, true);
-  return std::move(builder).build().layers.front();
-}
 
 struct Contender {
   std::string name;
@@ -153,28 +131,12 @@ int main(int argc, char** argv) {
     std::cerr << "usage: kernels_vs_peers LAYERS.tsv\n";
     return 2;
   }
-  std::ifstream file(argv[1]);
-  if (!file) {
-    std::cerr << argv[1] << ": cannot read it\n";
-    return 2;
-  }
   std::map<std::string, quant::LayerInfo> layers;
-  int number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    line = line.substr(0, line.find('#'));
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    try {
-      const quant::LayerInfo layer = layer_of(line);
-      if (!layers.emplace(layer.name, layer).second)
-        throw base::UserError("a second layer '" + layer.name + "'");
-    } catch (const base::UserError& error) {
-      std::cerr << argv[1] << ":" << number << ": " << error.what() << "\n";
-      return 2;
-    }
-  }
-  if (layers.empty()) {
-    std::cerr << argv[1] << ": no layers\n";
+  try {
+    for (const quant::NetworkInfo& network : hwmodels::read_layer_list(argv[1]))
+      layers.emplace(network.name, network.layers.front());
+  } catch (const base::UserError& error) {
+    std::cerr << error.what() << "\n";
     return 2;
   }
   for (std::string name, round, cache; std::cin >> name >> round >> cache;)

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "hwmodels/latency_table_file.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/hdf5.hpp"
 #include "quant/base/random.hpp"
@@ -64,7 +65,7 @@ class Experiment {
            "recalibration_images: 64}\n"
            "hardware: {host: {table: "
         << (folder / "latency.h5").string()
-        << ", samples: 3, sample_ms: 0.1}}\n"
+        << ", samples: 3, sample_ms: 0.1, canary_tolerance: 1e6}}\n"
            "constraint: {size: 0.5x, bops: 0.5x}\n"
            "search: {episodes: 12, warmup_episodes: 4, round: 3, finalists: 2}\n"
            "finetune: {epochs: 1, batch: 32}\n";
@@ -168,6 +169,45 @@ BOOST_AUTO_TEST_CASE(a_run_keeps_every_promise_of_its_summary) {
   const auto shown =
       base::run_process({BITSMITH_EXECUTABLE, "show", experiment.output("a.h5"), "--json"}, "", kTimeout_s);
   BOOST_TEST(essence(json::parse(shown.out)) == essence(results));
+}
+
+// The price table is part of a run's identity. Canaries slower than any machine's are a reason to measure
+// again, wherever this test runs.
+BOOST_AUTO_TEST_CASE(a_run_that_goes_on_keeps_its_prices_whatever_the_canaries_say) {
+  const Experiment experiment;
+  const std::string output = experiment.output("priced.h5");
+  const std::vector<std::filesystem::path> tables = {experiment.folder / "priced.work" / "prices.h5",
+                                                     experiment.folder / "latency.h5"};
+  const std::vector<std::string> profile = {"profile", "--output", output, "--set",
+                                            "hardware.host.canary_tolerance=0.2"};
+  const json first = experiment.run(profile);
+  std::vector<std::string> before;
+  for (const auto& file : tables) {
+    hwmodels::LatencyTable table = hwmodels::load_latency_table(file);
+    table.canaries = {{1e6, 1e6, 1e6}};
+    hwmodels::save_latency_table(table, file);
+    before.push_back(base::read_file(file));
+  }
+  const json again = experiment.run(profile);
+  BOOST_TEST(again["provenance"]["price_table_hash"] == first["provenance"]["price_table_hash"]);
+  for (std::size_t i = 0; i < tables.size(); ++i)
+    BOOST_TEST((base::read_file(tables[i]) == before[i]), tables[i].string());
+
+  std::vector<std::string> fresh = profile;
+  fresh.emplace_back("--fresh");
+  const auto measured = experiment.says(fresh);
+  BOOST_TEST(measured.exit_code == 0);
+  BOOST_TEST(measured.err.find("took 1000000.000 ns when the table was made") != std::string::npos,
+             measured.err);
+  for (std::size_t i = 0; i < tables.size(); ++i) BOOST_TEST((base::read_file(tables[i]) != before[i]));
+
+  hwmodels::LatencyTable table = hwmodels::load_latency_table(tables[1]);
+  table.canaries = {{1e-6, 1e-6, 1e-6}};
+  hwmodels::save_latency_table(table, tables[1]);
+  fresh.emplace_back("--quiet");
+  const auto warned = experiment.says(fresh);
+  BOOST_TEST(warned.exit_code == 0);
+  BOOST_TEST(warned.err.starts_with("bitsmith: warning: this machine is slower"), warned.err);
 }
 
 BOOST_AUTO_TEST_CASE(a_configuration_may_change_while_no_episode_would_be_lost) {

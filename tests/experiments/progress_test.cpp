@@ -56,6 +56,13 @@ BOOST_AUTO_TEST_CASE(silence_is_silent) {
   BOOST_TEST(screen.out.str().empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_warning_is_told_even_in_silence) {
+  Screen screen;
+  ProgressPrinter printer(screen.out, ProgressStyle::silent, screen.clock());
+  printer.warning("mind the gap");
+  BOOST_TEST(screen.out.str() == "bitsmith: warning: mind the gap\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_message_does_not_run_into_the_progress_line) {
   Screen screen;
   {

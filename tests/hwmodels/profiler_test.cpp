@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <limits>
 
 #include "hwmodels/candidates.hpp"
 #include "hwmodels/host_model.hpp"
@@ -24,11 +25,13 @@ namespace {
 
 constexpr std::int64_t kDay = 86400;
 
-/// As few and as short samples as there can be: what is tested is which, not how long.
+/// As few and as short samples as there can be: what is tested is which, not how long. However busy the
+/// machine is, a table stays true.
 hwmodels::HostOptions quick() {
   hwmodels::HostOptions options;
   options.samples = 2;
   options.sample_ms = 0.001;
+  options.canary_tolerance = std::numeric_limits<double>::infinity();
   return options;
 }
 
@@ -166,6 +169,41 @@ BOOST_AUTO_TEST_CASE(a_table_of_another_machine_is_measured_again_and_says_why) 
   BOOST_TEST((table.provenance == hwmodels::current_provenance()));
 }
 
+// Canaries that no machine has, a million times slower or faster than any: what is found does not depend on
+// how fast this one is just now.
+BOOST_AUTO_TEST_CASE(a_table_made_on_a_slower_machine_is_measured_again_and_says_why) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  hwmodels::profile(network, {}, quick(), table);
+  table.canaries = {{1e6, 1e6, 1e6}};
+  hwmodels::HostOptions options = quick();
+  options.canary_tolerance = 0.2;
+  const ProfileReport report = hwmodels::profile(network, {}, options, table);
+  BOOST_TEST(report.kept == 0);
+  BOOST_TEST(report.measured == static_cast<int>(table.entries().size()));
+  BOOST_TEST(report.reasons.front().starts_with("canaries: "));
+  BOOST_TEST(report.reasons.front().find("1000000.000 ns") != std::string::npos, report.reasons.front());
+  BOOST_TEST(report.warnings.empty());
+  for (const hwmodels::Canary& canary : table.canaries) BOOST_TEST(canary.chain_ns < 1e6);
+}
+
+BOOST_AUTO_TEST_CASE(a_table_made_on_a_faster_machine_is_kept_with_a_warning) {
+  const quant::NetworkInfo network = tiny_network();
+  LatencyTable table;
+  const ProfileReport first = hwmodels::profile(network, {}, quick(), table);
+  table.canaries = {{1e-6, 1e-6, 1e-6}};
+  const LatencyTable before = table;
+  hwmodels::HostOptions options = quick();
+  options.canary_tolerance = 0.2;
+  const ProfileReport report = hwmodels::profile(network, {}, options, table);
+  BOOST_TEST(report.measured == 0);
+  BOOST_TEST(report.kept == first.measured);
+  BOOST_TEST(report.reasons.empty());
+  BOOST_REQUIRE(report.warnings.size() == 1u);
+  BOOST_TEST(report.warnings[0].find("slower than when its latency table was made") != std::string::npos);
+  BOOST_TEST((table.entries() == before.entries()));
+}
+
 BOOST_AUTO_TEST_CASE(old_entries_are_measured_again) {
   const quant::NetworkInfo network = tiny_network();
   LatencyTable table;
@@ -222,6 +260,7 @@ BOOST_AUTO_TEST_CASE(options_out_of_range_are_refused) {
   refused([](auto& options) { options.sample_ms = 0; }, {"sample_ms", "got 0"});
   refused([](auto& options) { options.sample_ms = std::nan(""); }, {"sample_ms", "nan"});
   refused([](auto& options) { options.max_age_days = -1; }, {"max_age_days", "got -1"});
+  refused([](auto& options) { options.canary_tolerance = 0; }, {"canary_tolerance", "got 0"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()
