@@ -41,16 +41,13 @@ double time_runs_us(Subject& subject, int runs) {
   return static_cast<double>(now_ns() - start) / 1000;
 }
 
-/// Of the middle ones of all copies: main memory makes some wait for others.
-double time_copy_us(Subject& subject, double clock_ns) {
+void time_copies_us(Subject& subject, double clock_ns, std::vector<double>& times) {
   subject.run();  // activations into cache: cold are the weights alone
-  std::vector<double> times;
   for (int copy = 0; copy < subject.cold_copies(); ++copy) {
     const std::int64_t start = now_ns();
     subject.run_cold(copy);
-    times.push_back(std::max(0.0, static_cast<double>(now_ns() - start) - clock_ns));
+    times.push_back(std::max(0.0, static_cast<double>(now_ns() - start) - clock_ns) / 1000);
   }
-  return middle_mean(std::move(times)) / 1000;
 }
 
 int runs_for(Subject& subject, double sample_us) {
@@ -69,15 +66,15 @@ struct Candidate {
   Timing* timing;
   bool cold;
   std::vector<double> samples_us;
+  std::vector<double> copies_us = {};  ///< cold: of the sample that is being taken
 
-  void sample(double clock_ns) {
-    if (cold) {
-      samples_us.push_back(time_copy_us(*subject, clock_ns));
-      return;
-    }
+  void sample() {
     subject->run();
     samples_us.push_back(time_runs_us(*subject, timing->runs_per_sample) / timing->runs_per_sample);
   }
+  void add_copies(double clock_ns) { time_copies_us(*subject, clock_ns, copies_us); }
+  /// Of the middle ones: main memory makes some wait for others.
+  void sample_copies() { samples_us.push_back(middle_mean(std::exchange(copies_us, {}))); }
 
   /// Keeps the quieter of this attempt and the ones before; whether that is quiet enough.
   bool settle(double max_spread) {
@@ -93,9 +90,11 @@ struct Candidate {
   }
 };
 
-void sample_all(std::vector<Candidate*>& candidates, base::Rng& rng, double clock_ns) {
+/// Calls visit for each candidate, in an order drawn anew.
+template <typename Visit>
+void each_at_random(const std::vector<Candidate*>& candidates, base::Rng& rng, const Visit& visit) {
   for (int i : rng.permutation(static_cast<int>(candidates.size())))
-    candidates[static_cast<std::size_t>(i)]->sample(clock_ns);
+    visit(*candidates[static_cast<std::size_t>(i)]);
 }
 
 }  // namespace
@@ -129,8 +128,9 @@ double Timing::spread() const {
 
 Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions& options,
                     const std::function<void(int, int)>& progress) {
-  base::require(options.samples >= 1 && options.sample_ms > 0 && options.max_attempts >= 1,
-                "measure: samples, sample_ms and max_attempts must be positive");
+  base::require(
+      options.samples >= 1 && options.sample_ms > 0 && options.max_attempts >= 1 && options.cold_rounds >= 1,
+      "measure: samples, sample_ms, cold_rounds and max_attempts must be positive");
   Measurement result;
   result.warm.resize(subjects.size());
   result.cold.resize(subjects.size());
@@ -146,7 +146,7 @@ Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions
     const int copies = subjects[i]->cold_copies();
     if (copies == 0) continue;
     any_cold = true;
-    result.cold[i].runs_per_sample = copies;
+    result.cold[i].runs_per_sample = copies * options.cold_rounds;
     for (int copy = 0; copy < copies; ++copy) subjects[i]->run_cold(copy);  // whatever the first call sets up
     candidates.push_back({subjects[i], &result.cold[i], true, {}});
   }
@@ -161,16 +161,17 @@ Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions
   for (int attempt = 1;; ++attempt) {
     for (int pass = 0; pass < options.samples; ++pass) {
       result.canaries.push_back(canary.time());
-      sample_all(warm, rng, clock_ns);
-      if (!cold.empty()) {
+      each_at_random(warm, rng, [](Candidate& candidate) { candidate.sample(); });
+      for (int round = 0; round < options.cold_rounds && !cold.empty(); ++round) {
         evictor->evict();
-        sample_all(cold, rng, clock_ns);
+        each_at_random(cold, rng, [&](Candidate& candidate) { candidate.add_copies(clock_ns); });
       }
+      for (Candidate* candidate : cold) candidate->sample_copies();
       done += static_cast<int>(warm.size() + cold.size());
       if (progress && pass + 1 < options.samples) progress(done, total);
     }
     std::erase_if(warm, [&](Candidate* candidate) { return candidate->settle(options.max_spread); });
-    std::erase_if(cold, [&](Candidate* candidate) { return candidate->settle(options.max_cold_spread); });
+    std::erase_if(cold, [&](Candidate* candidate) { return candidate->settle(options.max_spread); });
     const bool last = attempt == options.max_attempts || (warm.empty() && cold.empty());
     if (!last) total += static_cast<int>(warm.size() + cold.size()) * options.samples;
     if (progress) progress(done, total);  // all are done only when none is to be taken again

@@ -22,12 +22,12 @@ class Subject {
 };
 
 struct MeasurementOptions {
-  int samples = 9;                ///< per subject and mode, at least 1
-  double sample_ms = 2.0;         ///< length of one warm sample, > 0
-  double max_spread = 0.05;       ///< (median - min) / min above which a subject is measured again, warm
-  double max_cold_spread = 0.15;  ///< likewise, cold: main memory is shared with neighbours
-  int max_attempts = 3;           ///< sets of samples per subject and mode; the quietest set is kept
-  std::uint64_t seed = 1;         ///< of the order of the samples, never of what is computed
+  int samples = 9;           ///< per subject and mode, at least 1
+  double sample_ms = 2.0;    ///< length of one warm sample, > 0
+  double max_spread = 0.05;  ///< (median - min) / min above which a subject is measured again
+  int cold_rounds = 4;       ///< of all copies, in a cold sample: times out of main memory differ by a tenth
+  int max_attempts = 4;      ///< sets of samples per subject and mode; the quietest set is kept
+  std::uint64_t seed = 1;    ///< of the order of the samples, never of what is computed
 };
 
 /// One subject's samples, each the mean of `runs_per_sample` runs; cold, the middle mean of so many copies.
@@ -50,9 +50,10 @@ struct Measurement {
 /// Times all subjects together, on the calling thread, which is pinned meanwhile. A pass takes one sample of
 /// each, in an order drawn anew: what disturbs the machine for a while then disturbs no single subject
 /// (Google Benchmark's random interleaving). Warm samples repeat run() for sample_ms, after one run that is
-/// not timed. Cold samples run each copy once, after reading a buffer of more than twice the last-level cache
-/// has evicted them all (at most 256 MiB: a guest may be told of a cache that it shares with many others);
-/// the activations are warm. `progress` gets the samples taken and the samples known to be needed.
+/// not timed. Cold samples run each copy once in each of cold_rounds rounds, after reading a buffer of more
+/// than twice the last-level cache has evicted them all (at most 256 MiB: a guest may be told of a cache that
+/// it shares with many others); the activations are warm. `progress` gets the samples taken and the samples
+/// known to be needed.
 Measurement measure(std::span<Subject* const> subjects, const MeasurementOptions& options,
                     const std::function<void(int done, int total)>& progress = {});
 

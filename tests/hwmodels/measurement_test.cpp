@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(every_subject_gets_all_its_samples_warm_and_cold) {
   BOOST_TEST(result.warm[1].samples_us.size() == 5u);
   BOOST_TEST(result.cold[0].samples_us.empty());
   BOOST_TEST(result.cold[1].samples_us.size() == 5u);
-  BOOST_TEST(result.cold[1].runs_per_sample == 3);
+  BOOST_TEST(result.cold[1].runs_per_sample == 3 * quick().cold_rounds);
   BOOST_TEST(result.warm[0].runs_per_sample > result.warm[1].runs_per_sample);
   for (const auto& timing : {result.warm[0], result.warm[1], result.cold[1]})
     for (double sample : timing.samples_us) BOOST_TEST(sample >= 0.0);
@@ -86,13 +86,19 @@ BOOST_AUTO_TEST_CASE(every_subject_gets_all_its_samples_warm_and_cold) {
     BOOST_TEST((canary.chain_ns > 0 && canary.stream_ns > 0));
 }
 
-BOOST_AUTO_TEST_CASE(each_cold_copy_is_used_once_per_sample) {
+BOOST_AUTO_TEST_CASE(each_cold_copy_is_used_once_per_round_of_a_sample) {
   Summation subject(10, 4);
   hwmodels::Subject* subjects[] = {&subject};
   const auto result = hwmodels::measure(subjects, quick());
   const int attempts = static_cast<int>(result.cold[0].attempts);
-  // Once before the first sample, then once per sample of each attempt at it.
-  for (int used : subject.used) BOOST_TEST(used == 1 + 5 * attempts);
+  // Once before the first sample, then once per round of each sample of each attempt at it.
+  for (int used : subject.used) BOOST_TEST(used == 1 + 5 * attempts * quick().cold_rounds);
+}
+
+BOOST_AUTO_TEST_CASE(the_middle_mean_is_deaf_to_outliers_and_finer_than_a_median) {
+  BOOST_TEST(hwmodels::middle_mean({7}) == 7);
+  BOOST_TEST(hwmodels::middle_mean({1, 2}) == 1.5);
+  BOOST_TEST(hwmodels::middle_mean({100, 1, 2, 3, 4, -50, 2, 3}) == 2.5);  // of 2, 2, 3, 3
 }
 
 BOOST_AUTO_TEST_CASE(noisy_subjects_are_measured_again_but_not_for_ever) {
