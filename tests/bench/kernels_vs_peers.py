@@ -148,7 +148,7 @@ def main(program, script, layers_path, rounds):
     with tempfile.TemporaryDirectory() as folder:
         for layer in read_layers(layers_path):
             variants = ort_models.models(layer, folder)
-            for cache in ("warm", "cold") if layer.kind == "fc" else ("warm",):
+            for cache in ort_models.caches(layer):
                 samples = measure(layer, cache, [v for v in variants if v[1] == cache], ours, ort, rounds)
                 kernels, peers = map(median_of_all, samples)
                 show(layer, cache, kernels, peers)

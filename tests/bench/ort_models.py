@@ -3,7 +3,7 @@
 `models(layer, folder)` writes them and lists (variant, cache, file, input type, input shape, copies). Convolutions:
 QLinearConv, u8 x s8 -> u8, a scale for each output channel. Linear layers: DynamicQuantizeMatMul (8-bit weights) and
 MatMulNBits (4- and 2-bit weights in blocks of 32, integer arithmetic); once with one copy of the weights, which stay in
-the cache, and once with as many as never fit there.
+the cache, and where a layer has LEAST_COLD weights or more, once with as many as never fit there.
 """
 import os
 
@@ -11,6 +11,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 
 COLD_BYTES = 128e6
+LEAST_COLD = 1 << 19  # weights: fewer would need thousands of copies, and stay in some cache anyway
 BLOCK = 32
 OPSETS = [helper.make_opsetid("", 15), helper.make_opsetid("com.microsoft", 1)]
 
@@ -41,12 +42,17 @@ def convolution(layer, folder):
     return [("ort_int8", "warm", path, "uint8", shape, 1)]
 
 
+def caches(layer):
+    """In which states of the weights a layer is timed."""
+    return ("warm", "cold") if layer.kind == "fc" and layer.inputs * layer.outputs >= LEAST_COLD else ("warm",)
+
+
 def linear(layer, folder):
     rng = np.random.default_rng(1)
     found = []
     for variant, bits in (("ort_int8", 8), ("ort_nbits4", 4), ("ort_nbits2", 2)):
         weights = layer.inputs * layer.outputs * bits / 8
-        for cache in ("warm", "cold"):
+        for cache in caches(layer):
             copies = 1 if cache == "warm" else max(1, int(np.ceil(COLD_BYTES / weights)))
             nodes, constants, outputs = [], {}, []
             for i in range(copies):
