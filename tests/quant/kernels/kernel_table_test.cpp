@@ -186,7 +186,8 @@ void try_rows(const LayerInfo& layer, LayerBits bits, int batch, std::uint64_t s
     if (fill == Fill::extreme)
       std::fill(numbers.weights.begin(), numbers.weights.end(),
                 static_cast<std::int8_t>(bits.weight == 1 ? 1 : integer_range(bits.weight, true).high));
-    if (to == Storage::u8) numbers.high = 15;  // a 4-bit reader
+    if (to == Storage::u8)
+      numbers.high = seed % 2 == 0 ? 15 : 12.5f;  // a 4-bit reader, or ReLU6 at some scale
     if (to == Storage::f32 && seed % 2 == 0) numbers.low = 0;
     if (to == Storage::f32 && seed % 4 == 0) numbers.high = 0.75f;
     const auto input = input_of(layer, bits, from, batch, fill, rng);
@@ -365,6 +366,27 @@ BOOST_AUTO_TEST_CASE(no_integer_row_takes_a_product_whose_sum_could_overflow) {
     if (!row.serves(longest, {8, 8}, Storage::u8, Storage::f32)) continue;
     BOOST_TEST(!row.serves(longer, {8, 8}, Storage::u8, Storage::f32), row.name);
   }
+}
+
+BOOST_AUTO_TEST_CASE(outputs_far_beyond_32_bits_are_clamped_like_any_other) {
+  for (const Case& c : {Case{"pointwise", {64, 4, 4}, 64, Window{}, 1, 1},
+                        Case{"depthwise", {40, 5, 5}, 40, Window::square(3, 1, 1), 40, 1}})
+    for (bool is_signed : {false, true}) {
+      const LayerInfo layer = layer_of(c, is_signed);
+      const LayerBits bits{8, 8};
+      const Storage from = input_storage(layer, bits);
+      for (Storage to : {Storage::u8, Storage::s8}) {
+        base::Rng rng(9);
+        LayerNumbers numbers = random_numbers(layer, bits, to, rng);
+        for (std::size_t i = 0; i < numbers.multiplier.size(); ++i)
+          numbers.multiplier[i] = i % 3 == 0 ? 1e12f : i % 3 == 1 ? -1e12f : numbers.multiplier[i];
+        const auto input = input_of(layer, bits, from, c.batch, Fill::random, rng);
+        const auto expected = reference_of(layer, bits, from, to, c.batch, numbers, input);
+        for (const KernelRow& row : kernel_rows())
+          if (available(row) && row.capable(layer, bits, from, to))
+            compare(row, layer, bits, from, to, c.batch, numbers, input, expected);
+      }
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
