@@ -143,30 +143,18 @@ void multiply_vectors_int4(const float* row, const std::uint8_t* block, std::int
   for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(sums + 16 * v, _mm512_add_ps(even[v], odd[v]));
 }
 
+using MultiplyRow = void(const float* row, const std::uint8_t* block, std::int64_t depth, float* sums);
+
 void multiply_int8(const float* row, const std::uint8_t* block, std::int64_t depth, int width, float* sums) {
-  switch (width / kLanes) {
-    case 1:
-      return multiply_vectors_int8<1>(row, block, depth, sums);
-    case 2:
-      return multiply_vectors_int8<2>(row, block, depth, sums);
-    case 3:
-      return multiply_vectors_int8<3>(row, block, depth, sums);
-    default:
-      return multiply_vectors_int8<4>(row, block, depth, sums);
-  }
+  static constexpr MultiplyRow* kBySize[] = {multiply_vectors_int8<1>, multiply_vectors_int8<2>,
+                                             multiply_vectors_int8<3>, multiply_vectors_int8<4>};
+  kBySize[width / kLanes - 1](row, block, depth, sums);
 }
 
 void multiply_int4(const float* row, const std::uint8_t* block, std::int64_t depth, int width, float* sums) {
-  switch (width / kLanes) {
-    case 1:
-      return multiply_vectors_int4<1>(row, block, depth, sums);
-    case 2:
-      return multiply_vectors_int4<2>(row, block, depth, sums);
-    case 3:
-      return multiply_vectors_int4<3>(row, block, depth, sums);
-    default:
-      return multiply_vectors_int4<4>(row, block, depth, sums);
-  }
+  static constexpr MultiplyRow* kBySize[] = {multiply_vectors_int4<1>, multiply_vectors_int4<2>,
+                                             multiply_vectors_int4<3>, multiply_vectors_int4<4>};
+  kBySize[width / kLanes - 1](row, block, depth, sums);
 }
 
 #else
