@@ -211,7 +211,7 @@ LatencyTable load_latency_table(const std::filesystem::path& path) {
     refuse(path, "is cut off, or was changed by another program: the checksum at its end is missing");
   const File file = File::open(path);
   if (!file.has_attribute("/", "format") || file.string_attribute("/", "format") != kFormat)
-    refuse(path, fmt::format("is an HDF5 file, but not a '{}'", kFormat));
+    throw base::UserError(fmt::format("{}: is an HDF5 file, but not a '{}'", path.string(), kFormat));
   if (const std::int64_t version = file.int_attribute("/", "version"); version != kVersion)
     refuse(path,
            fmt::format("is a latency table of layout version {}; this program reads {}", version, kVersion));

@@ -1,6 +1,7 @@
 #include "hwmodels/profiler.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -102,7 +103,15 @@ template <class Profile>
 LatencyTable with_file(const std::filesystem::path& file, ProfileReport* report, const Profile& profile_it) {
   LatencyTable table;
   std::error_code code;
-  if (std::filesystem::exists(file, code)) table = load_latency_table(file);
+  if (std::filesystem::exists(file, code)) {
+    table = load_latency_table(file);
+    const auto others = machine_differences(table.provenance, current_provenance());
+    if (!others.empty())
+      throw base::UserError(
+          fmt::format("{}: measured on another machine, and kept: name another table, or delete this one to "
+                      "measure here\n  {}",
+                      file.string(), fmt::join(others, "\n  ")));
+  }
   ProfileReport done =
       profile_it(table, [&](const LatencyTable& so_far) { save_latency_table(so_far, file); });
   if (report != nullptr) *report = std::move(done);

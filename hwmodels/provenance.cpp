@@ -48,22 +48,33 @@ Provenance current_provenance() {
   return provenance;
 }
 
-std::vector<std::string> differences(const Provenance& table, const Provenance& here) {
+namespace {
+
+template <typename Value>
+void compare(std::string_view what, const Value& theirs, const Value& ours, std::vector<std::string>& found) {
+  if (theirs != ours)
+    found.push_back(fmt::format("{}: the table's is '{}', this one's is '{}'", what, theirs, ours));
+}
+
+}  // namespace
+
+std::vector<std::string> machine_differences(const Provenance& table, const Provenance& here) {
   std::vector<std::string> found;
-  const auto compare = [&](std::string_view what, const auto& theirs, const auto& ours) {
-    if (theirs != ours)
-      found.push_back(fmt::format("{}: the table's is '{}', this one's is '{}'", what, theirs, ours));
-  };
-  compare("CPU", table.cpu, here.cpu);
-  compare("L1 data cache (bytes)", table.l1d_bytes, here.l1d_bytes);
-  compare("L2 cache (bytes)", table.l2_bytes, here.l2_bytes);
-  compare("L3 cache (bytes)", table.l3_bytes, here.l3_bytes);
-  compare("instruction set", table.isa, here.isa);
-  compare("oneDNN", table.onednn, here.onednn);
-  compare("kernels", table.kernels, here.kernels);
-  compare("compiler", table.compiler, here.compiler);
-  compare("bitsmith", table.program, here.program);
-  compare("build", table.build, here.build);
+  compare("CPU", table.cpu, here.cpu, found);
+  compare("L1 data cache (bytes)", table.l1d_bytes, here.l1d_bytes, found);
+  compare("L2 cache (bytes)", table.l2_bytes, here.l2_bytes, found);
+  compare("L3 cache (bytes)", table.l3_bytes, here.l3_bytes, found);
+  compare("instruction set", table.isa, here.isa, found);
+  return found;
+}
+
+std::vector<std::string> differences(const Provenance& table, const Provenance& here) {
+  std::vector<std::string> found = machine_differences(table, here);
+  compare("oneDNN", table.onednn, here.onednn, found);
+  compare("kernels", table.kernels, here.kernels, found);
+  compare("compiler", table.compiler, here.compiler, found);
+  compare("bitsmith", table.program, here.program, found);
+  compare("build", table.build, here.build, found);
   return found;
 }
 

@@ -25,5 +25,8 @@ Provenance current_provenance();
 /// One sentence for each thing that differs, e.g. "CPU: the table's is 'AMD EPYC', this one's is 'Intel
 /// Xeon'"; empty when prices measured there hold here.
 std::vector<std::string> differences(const Provenance& table, const Provenance& here);
+/// Of these, those of the machine: CPU, caches, instruction set. Where there are none, a table is this
+/// machine's own, if perhaps of an earlier build.
+std::vector<std::string> machine_differences(const Provenance& table, const Provenance& here);
 
 }  // namespace bitsmith::hwmodels

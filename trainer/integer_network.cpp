@@ -25,11 +25,9 @@ std::unique_ptr<quant::PreparedKernel> prepare_layer(const quant::NetworkInfo& i
                                                      const DeployedStep& deployed, int batch) {
   const quant::Step& step = deployed.step;
   const quant::LayerInfo& layer = info.layers[static_cast<std::size_t>(step.layer)];
-  const quant::KernelRow* row = quant::find_kernel_row(step.kernel);
-  const auto isas = base::available_isas();
-  const bool runs = row != nullptr && (!row->isa || std::ranges::find(isas, *row->isa) != isas.end()) &&
-                    row->capable(layer, step.bits, step.from, step.to);
-  if (!runs)
+  const quant::KernelRow* row =
+      quant::find_kernel_row_here(step.kernel, layer, step.bits, step.from, step.to);
+  if (row == nullptr)
     throw base::UserError(
         fmt::format("layer '{}': kernel '{}' cannot run it on this CPU", layer.name, step.kernel));
   return row->prepare(layer, step.bits, step.from, step.to, batch, deployed.layer);

@@ -11,6 +11,7 @@
 #include "hwmodels/provenance.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/kernels/onednn_isa.hpp"
 #include "quant/kernels/self_test.hpp"
 
 namespace bitsmith::experiments {
@@ -84,6 +85,7 @@ int parse_and_run(CLI::App& program, int argc, const char* const* argv, const St
 int run_program(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
   try {
+    quant::restrain_onednn();
 #ifdef BITSMITH_SELF_TEST
     quant::self_test_kernels();
 #endif

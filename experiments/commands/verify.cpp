@@ -27,6 +27,7 @@ namespace {
 
 struct VerifyOptions {
   std::string file;
+  std::vector<std::string> policies;
   int random = 20, batch = 0, rounds = 7;
   std::uint64_t seed = 1;
   bool json = false, quiet = false;
@@ -42,7 +43,7 @@ struct Subject {
 
 Subject subject_of(const std::string& file) {
   Subject subject;
-  if (!is_results_file(file)) {
+  if (!is_results_file(file) && !file.ends_with(".h5")) {
     subject.config = load_config(std::filesystem::path(file));
     const trainer::Data data(subject.config.data);
     subject.network = trainer::build_network(subject.config.network.name, data.shape(), data.classes(),
@@ -90,6 +91,9 @@ std::vector<Executable> executables_of(const Subject& subject, const VerifyOptio
   std::vector<Executable> list;
   if (!subject.winner.layers.empty()) list.push_back(make_executable("winner", subject.winner, host, batch));
   list.push_back(make_executable("uniform8", uniform8(subject), host, batch));
+  for (const std::string& file : options.policies)
+    list.push_back(make_executable(std::filesystem::path(file).filename().string(),
+                                   quant::policy_from_yaml(subject.network, file), host, batch));
   int number = 0;
   for (const quant::Policy& policy : random_policies(subject, options.random, options.seed))
     list.push_back(make_executable(fmt::format("random {}", ++number), policy, host, batch));
@@ -136,6 +140,10 @@ void add_verify_command(CLI::App& program, const Streams& streams) {
       ->type_name("RESULTS");
   command.add_option("--random", options->random, "random policies of the run's choices, 0 to 1000 (20)")
       ->check(CLI::Range(0, kMaxRandom));
+  command
+      .add_option("--policy", options->policies,
+                  "a policy of your own to execute too, in YAML; may be repeated")
+      ->type_name("FILE");
   command
       .add_option("--batch", options->batch, "images per inference, 1 to 4096; default: the configuration's")
       ->check(CLI::Range(1, kMaxBatch));

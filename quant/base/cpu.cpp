@@ -1,7 +1,6 @@
 #include "quant/base/cpu.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <fstream>
 
 #include "quant/base/error.hpp"
+#include "quant/base/nearest.hpp"
 
 namespace bitsmith::base {
 namespace {
@@ -33,17 +33,35 @@ bool cpu_has(Isa isa) {
 #endif
 }
 
+/// Of the data cache of that level which the first core uses, as the kernel says; else `otherwise`, where
+/// sysconf may count the caches of all cores together.
+long cache_bytes(int wanted_level, long otherwise) {
+  for (int index = 0; index < 8; ++index) {
+    const std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
+    std::string type, size;
+    int level = 0;
+    if (!(std::ifstream(folder + "type") >> type) || !(std::ifstream(folder + "level") >> level) ||
+        !(std::ifstream(folder + "size") >> size))
+      continue;
+    if (type == "Instruction" || level != wanted_level) continue;
+    const long count = std::strtol(size.c_str(), nullptr, 10);
+    const long unit = size.ends_with('K') ? 1L << 10 : size.ends_with('M') ? 1L << 20 : 1;
+    if (count > 0) return count * unit;
+  }
+  return otherwise;
+}
+
 Isa read_selected_isa() {
   const auto available = available_isas();
   const char* wanted = std::getenv("BITSMITH_ISA");
   if (wanted == nullptr || *wanted == '\0') return available.back();
-  std::vector<std::string_view> names;
+  std::vector<std::string> names;
   for (Isa isa : available) {
-    names.push_back(isa_name(isa));
+    names.emplace_back(isa_name(isa));
     if (names.back() == wanted) return isa;
   }
-  throw UserError(fmt::format("BITSMITH_ISA={}: not an instruction set of this CPU; available: {}", wanted,
-                              fmt::join(names, ", ")));
+  throw UserError(fmt::format("BITSMITH_ISA={}: not an instruction set of this CPU; available: {}{}", wanted,
+                              join_names(names), did_you_mean(wanted, names)));
 }
 
 }  // namespace
@@ -83,9 +101,9 @@ CpuInfo cpu_info() {
   }
   cpu_set_t set;
   info.cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  info.l1d_bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE);
-  info.l2_bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  info.l3_bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  info.l1d_bytes = cache_bytes(1, sysconf(_SC_LEVEL1_DCACHE_SIZE));
+  info.l2_bytes = cache_bytes(2, sysconf(_SC_LEVEL2_CACHE_SIZE));
+  info.l3_bytes = cache_bytes(3, sysconf(_SC_LEVEL3_CACHE_SIZE));
   return info;
 }
 

@@ -190,6 +190,21 @@ const KernelRow* find_kernel_row(std::string_view name) {
   return nullptr;
 }
 
+const KernelRow* find_kernel_row_here(std::string_view name, const LayerInfo& layer, LayerBits bits,
+                                      Storage from, Storage to) {
+  const KernelRow* named = find_kernel_row(name);
+  if (named == nullptr || named->serves(layer, bits, from, to)) return named;
+  if (named->isa) {
+    const std::string_view stem = name.substr(0, name.size() - base::isa_name(*named->isa).size());
+    const std::string sibling = std::string(stem) + std::string(base::isa_name(base::selected_isa()));
+    const KernelRow* found = find_kernel_row(sibling);
+    if (found != nullptr && found->serves(layer, bits, from, to)) return found;
+  }
+  for (const KernelRow& row : kRows)
+    if (row.serves(layer, bits, from, to)) return &row;
+  return nullptr;
+}
+
 Storage input_storage(const LayerInfo& layer, LayerBits bits) {
   if (bits.activation == kFloatBits) return Storage::f32;
   return layer.input_signed ? Storage::s8 : Storage::u8;

@@ -86,6 +86,11 @@ struct KernelRow {
 /// All rows; of two that serve the same layer the first is the better guess where nothing was measured.
 std::span<const KernelRow> kernel_rows();
 const KernelRow* find_kernel_row(std::string_view name);  ///< nullptr if there is none
+/// The row by that name, if base::selected_isa() is its instruction set; else the same kernel in that one, or
+/// the first that serves the layer: all integer rows give the same bits. nullptr for unknown names, and if
+/// none serves.
+const KernelRow* find_kernel_row_here(std::string_view name, const LayerInfo& layer, LayerBits bits,
+                                      Storage from, Storage to);
 
 /// The storage in which a layer at these bits reads its input: f32 for kFloatBits, else s8 or u8 by the
 /// input's sign.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "hwmodels/latency_table_file.hpp"
@@ -302,6 +303,14 @@ BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
     BOOST_TEST(sum == 1e3 * policy["predicted_ms"].get<double>(), boost::test_tools::tolerance(1e-9));
     BOOST_TEST(policy["measured_ms"].get<double>() > 0);
   }
+  const auto own = says({"verify", output, "--policy", experiment.output("r.policy.yaml"), "--random", "0",
+                         "--rounds", "1", "--json"});
+  BOOST_REQUIRE_MESSAGE(own.exit_code == 0, own.err);
+  BOOST_TEST(json::parse(own.out)["policies"][2]["label"] == "r.policy.yaml");
+  const auto foreign =
+      says({"verify", experiment.output("tiny.yaml"), "--policy", experiment.output("tiny.yaml")});
+  BOOST_TEST(foreign.exit_code == 2);
+  BOOST_TEST(foreign.err.find("tiny.yaml:1") != std::string::npos, foreign.err);
   const auto unsearched = says({"verify", experiment.output("tiny.yaml"), "--random", "2", "--batch", "2",
                                 "--rounds", "1", "--quiet"});
   BOOST_TEST(unsearched.exit_code == 0, unsearched.err);
@@ -322,6 +331,35 @@ BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
     BOOST_TEST(refused.exit_code == 2, refused.err);
     BOOST_TEST(refused.out == "");
   }
+}
+
+BOOST_AUTO_TEST_CASE(at_least_999_of_1000_test_images_get_the_class_that_training_gives_them) {
+  const Experiment experiment;  // for its folder alone: these are real images, 10,000 of them
+  for (const char* joins : {"fp32", "int8"}) {
+    const auto run = base::run_process(
+        {BITSMITH_EXECUTABLE, "run", std::string(BITSMITH_SOURCE_DIR) + "/configs/smoke.yaml", "--json",
+         "--quiet", "--output", experiment.output(std::string(joins) + ".h5"), "--set",
+         std::string("network.joins=") + joins, "--set", "data.test_images=0", "--set",
+         "data.train_images=4000"},
+        "", kTimeout_s);
+    BOOST_REQUIRE_MESSAGE(run.exit_code == 0, run.err);
+    BOOST_TEST(json::parse(run.out)["winner"]["agreement"].get<double>() >= 0.999);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_model_of_one_instruction_set_runs_with_another_and_says_the_same) {
+  const Experiment experiment;
+  experiment.run({"run", "--output", experiment.output("r.h5")});
+  std::set<double> accuracies;
+  for (const char* isa : {"scalar", ""}) {
+    const auto inferred =
+        base::run_process({"/usr/bin/env", std::string("BITSMITH_ISA=") + isa, BITSMITH_EXECUTABLE, "infer",
+                           experiment.output("r.bsm"), experiment.output("test.h5"), "--json"},
+                          "", kTimeout_s);
+    BOOST_REQUIRE_MESSAGE(inferred.exit_code == 0, inferred.err);
+    accuracies.insert(json::parse(inferred.out)["accuracy"].get<double>());
+  }
+  BOOST_TEST(accuracies.size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_network_whose_additions_are_integers_is_searched_deployed_and_verified) {

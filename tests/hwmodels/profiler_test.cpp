@@ -238,6 +238,15 @@ BOOST_AUTO_TEST_CASE(a_file_keeps_the_entries_of_all_networks) {
   BOOST_TEST((base::read_file(file) == bytes));
 }
 
+BOOST_AUTO_TEST_CASE(a_file_of_another_machine_is_refused_and_left_alone) {
+  const tests::TemporaryFolder folder;
+  const auto file = folder / "table.h5";
+  hwmodels::save_latency_table(hwmodels_tests::frozen_table(), file);
+  BOOST_CHECK_EXCEPTION(hwmodels::profile_to_file(tiny_network(), {}, quick(), file), base::UserError,
+                        message_has({"table.h5", "another machine", "Abacus 9000"}));
+  BOOST_TEST(hwmodels::load_latency_table(file).provenance.cpu == "Abacus 9000");
+}
+
 BOOST_AUTO_TEST_CASE(a_file_that_is_no_table_is_left_alone) {
   const TemporaryFolder folder;
   base::replace_file(folder / "table.h5", "my notes");
