@@ -16,6 +16,7 @@ namespace {
 
 constexpr double kRoundNs = 4e6;  // of each policy
 constexpr int kLeastRuns = 5;
+constexpr int kWarmUpRuns = 3;  // at the start of a round
 
 double since(std::int64_t start) { return static_cast<double>(hwmodels::now_ns() - start); }
 
@@ -34,19 +35,21 @@ class Stopwatch {
     runs_ = std::max(kLeastRuns, static_cast<int>(kRoundNs / 2 / std::max(first, 1.0)));
   }
 
-  /// `clock`: the machine's clock in this round over the table's.
+  /// `clock`: the machine's clock in this round over the table's. Whole runs and runs step by step take
+  /// turns, so that both find the caches alike; the policy before has left them to itself.
   void round(double clock, double overhead_ns) {
-    run();
+    for (int i = 0; i < kWarmUpRuns; ++i) run();
     std::vector<double> totals;
-    for (int i = 0; i < runs_; ++i) totals.push_back(run() - overhead_ns);
-    totals_.push_back(hwmodels::median(std::move(totals)) * clock);
     std::vector<std::vector<double>> each(steps_.size());
-    for (int i = 0; i < runs_; ++i)
+    for (int i = 0; i < runs_; ++i) {
+      totals.push_back(run() - overhead_ns);
       for (std::size_t step = 0; step < each.size(); ++step) {
         const std::int64_t start = hwmodels::now_ns();
         network_.run_step(static_cast<int>(step), images_.data(), logits_.data());
         each[step].push_back(since(start) - overhead_ns);
       }
+    }
+    totals_.push_back(hwmodels::median(std::move(totals)) * clock);
     for (std::size_t step = 0; step < each.size(); ++step)
       steps_[step].push_back(hwmodels::median(std::move(each[step])) * clock);
   }
@@ -85,14 +88,17 @@ VerifiedPolicy compare(const Executable& executable, const Stopwatch& stopwatch,
   return row;
 }
 
-/// Waits, but not for ever, until nobody shares the core's vector units.
-double quiet_vector_ns(hwmodels::CanaryLoops& canary, double usual_ns) {
+/// Waits, but not for ever, until nobody shares the core's vector units or crowds its caches.
+double quiet_vector_ns(hwmodels::CanaryLoops& canary, const hwmodels::Canary& usual) {
   constexpr int most_tries = 20;
   constexpr double slow = 1.15;
-  double vector = canary.time().vector_ns;
-  for (int i = 1; i < most_tries && usual_ns > 0 && vector > slow * usual_ns; ++i)
-    vector = canary.time().vector_ns;
-  return vector;
+  const auto disturbed = [&](const hwmodels::Canary& now) {
+    return (usual.vector_ns > 0 && now.vector_ns > slow * usual.vector_ns) ||
+           (usual.stream_ns > 0 && now.stream_ns > slow * usual.stream_ns);
+  };
+  hwmodels::Canary now = canary.time();
+  for (int i = 1; i < most_tries && disturbed(now); ++i) now = canary.time();
+  return now.vector_ns;
 }
 
 /// Activations of up to about 2, whatever the bits: time does not depend on it.
@@ -143,7 +149,7 @@ Verification verify_latency(const hwmodels::HostModel& host, const hwmodels::Can
   const int total = rounds * static_cast<int>(executables.size());
   for (int round = 0, done = 0; round < rounds; ++round)
     for (int i : rng.permutation(static_cast<int>(executables.size()))) {
-      const double vector = quiet_vector_ns(canary, table_canary.vector_ns);
+      const double vector = quiet_vector_ns(canary, table_canary);
       const double clock = table_canary.vector_ns > 0 && vector > 0 ? table_canary.vector_ns / vector : 1.0;
       clocks.push_back(clock);
       stopwatches[static_cast<std::size_t>(i)].round(clock, overhead);
