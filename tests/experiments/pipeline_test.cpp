@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -333,8 +334,15 @@ BOOST_AUTO_TEST_CASE(the_winner_is_deployed_executed_and_verified) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(at_least_999_of_1000_test_images_get_the_class_that_training_gives_them) {
-  const Experiment experiment;  // for its folder alone: these are real images, 10,000 of them
+/// 10,000 images are too many for scalar loops; that all instruction sets compute the same has tests of its
+/// own.
+boost::test_tools::assertion_result with_the_cpus_own_instructions(boost::unit_test::test_unit_id) {
+  return std::getenv("BITSMITH_ISA") == nullptr;
+}
+
+BOOST_AUTO_TEST_CASE(at_least_999_of_1000_test_images_get_the_class_that_training_gives_them,
+                     *boost::unit_test::precondition(with_the_cpus_own_instructions)) {
+  const Experiment experiment;  // for its folder alone: these are real images
   for (const char* joins : {"fp32", "int8"}) {
     const auto run = base::run_process(
         {BITSMITH_EXECUTABLE, "run", std::string(BITSMITH_SOURCE_DIR) + "/configs/smoke.yaml", "--json",
