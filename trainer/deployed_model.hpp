@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "quant/formats/encoding.hpp"
 #include "quant/kernels/kernel_table.hpp"
 #include "quant/kernels/step_kernels.hpp"
 #include "quant/network_info.hpp"
@@ -18,6 +20,9 @@ namespace bitsmith::trainer {
 struct DeployedStep {
   quant::Step step;
   quant::LayerNumbers layer;  ///< step.kind == layer
+  /// Of weights in formats other than integers: what they are stored as. `layer` has them as levels, or
+  /// decoded.
+  std::optional<quant::Encoded> weights;
   quant::StepNumbers other;   ///< every other kind
 };
 

@@ -33,7 +33,7 @@ constexpr std::array kRows{
      "a codebook of 2^bits centroids", "Han et al. 2016 (Deep Compression), arXiv:1510.00149"},
     FormatRow{"binary", binary, 601, 1, 1, false, true, 0, 0, {true, true, false, false},
      "sign times the mean magnitude", "Rastegari et al. 2016 (XNOR-Net), arXiv:1603.05279"},
-    FormatRow{"binary_stochastic", binary, 602, 1, 1, false, true, 0, 0, {false, false, false, false},
+    FormatRow{"binary_stochastic", binary, 602, 1, 1, false, true, 0, 0, {false, false, false, false, false},
      "+1 with probability clip((x + 1) / 2, 0, 1), else -1", "Courbariaux et al. 2015 (BinaryConnect), arXiv:1511.00363"},
     FormatRow{"ternary", ternary, 603, 2, 2, false, true, 0, 0, {true, true, true, true},
      "-1, 0, +1 times the mean of what exceeds 0.7 mean |x|", "Li et al. 2016 (TWN), arXiv:1605.04711"},

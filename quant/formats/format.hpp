@@ -32,6 +32,7 @@ struct FormatProperties {
   bool monotone;    ///< x <= y in one slice gives f(x) <= f(y)
   bool symmetric;   ///< f(-x) == -f(x)
   bool zero_to_zero;
+  bool deterministic = true;  ///< false: rounds at random, by a seed
 };
 
 /// A row of the table: one format, or a family of them that differ in bits ("int2" .. "int16").
