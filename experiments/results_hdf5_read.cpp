@@ -48,7 +48,10 @@ class Table {
   }
   quant::Format format(int code) const {
     const auto found = quant::format_of_code(code);
-    if (!found) fail(fmt::format("has a layer in a format of the unknown code {}", code));
+    if (!found)
+      throw base::UserError(
+          fmt::format("{}: a layer has a format of the unknown code {}; the file is damaged",
+                      file_.path().string(), code));
     return *found;
   }
   std::vector<quant::Policy> policies(const std::string& prefix, std::size_t layers) const {

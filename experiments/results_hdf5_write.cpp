@@ -67,8 +67,7 @@ const std::string metric_scale = "metrics/name";
 /// Codes of formats; a policy without layers is a row of zeros.
 template <class Rows, class GetPolicy>
 std::vector<std::int32_t> bits_matrix(const Rows& rows, std::size_t layers,
-                                      quant::Format quant::LayerFormats::*which,
-                                      GetPolicy get_policy) {
+                                      quant::Format quant::LayerFormats::*which, GetPolicy get_policy) {
   std::vector<std::int32_t> bits;
   for (const auto& row : rows) {
     const quant::Policy& policy = get_policy(row);
@@ -83,8 +82,10 @@ std::vector<std::int32_t> bits_matrix(const Rows& rows, std::size_t layers,
 template <class Rows, class GetPolicy>
 void write_policies(Table& table, const std::string& prefix, const Rows& rows, std::size_t layers,
                     GetPolicy get_policy) {
-  table.matrix(prefix + "weight_bits", bits_matrix(rows, layers, &quant::LayerFormats::weight, get_policy),
-               rows.size(), layers, layer_scale, "bits", "weight format per layer: bits of integers; 32 is fp32, 0 no policy, others: see format_codes");
+  table.matrix(
+      prefix + "weight_bits", bits_matrix(rows, layers, &quant::LayerFormats::weight, get_policy),
+      rows.size(), layers, layer_scale, "bits",
+      "weight format per layer: bits of integers; 32 is fp32, 0 no policy, others: see format_codes");
   table.matrix(prefix + "activation_bits",
                bits_matrix(rows, layers, &quant::LayerFormats::activation, get_policy), rows.size(), layers,
                layer_scale, "bits", "input activation bits per layer; 32 is fp32, 0 no policy");
@@ -246,7 +247,8 @@ void write_winner(File& file, const RunResults& results) {
   const auto bits = [&](quant::Format quant::LayerFormats::*which) {
     return column(winner.policy.layers, [&](auto& row) { return std::int32_t{(row.*which).code()}; });
   };
-  table.numbers("weight_bits", bits(&quant::LayerFormats::weight), "bits", "weight format: bits of integers; 32 is fp32, others: see format_codes");
+  table.numbers("weight_bits", bits(&quant::LayerFormats::weight), "bits",
+                "weight format: bits of integers; 32 is fp32, others: see format_codes");
   table.numbers("activation_bits", bits(&quant::LayerFormats::activation), "bits",
                 "input activation bits; 32 is fp32");
   table.strings("kernel", column(winner.layers, [](auto& row) { return row.kernel; }),

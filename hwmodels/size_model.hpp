@@ -13,8 +13,8 @@ namespace bitsmith::hwmodels {
 ///   weights       integers: each output channel is a row of weights() / channels numbers, packed without
 ///                 gaps and rounded up to whole bytes (rows are what kernels address); 4 bytes a weight at
 ///                 fp32; other formats: what quant::pack gives, with all scales and codebooks
-///   multipliers   4 bytes per output channel where integer weights have one scale per channel, or where batch norm
-///   follows
+///   multipliers   4 bytes per output channel where integer weights have one scale per channel, or where
+///   batch norm follows
 ///                 (its factor, the weight scale and the activation scales are one fp32 multiplier); 4 bytes
 ///                 in all where there is one weight scale per tensor and no batch norm; none for plain fp32
 ///   bias          4 bytes per output channel (fp32 or int32) where the layer has one or batch norm, whose

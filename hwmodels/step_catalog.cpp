@@ -20,12 +20,12 @@ using quant::LayerFormats;
 
 constexpr int kReferenceBits = 8;
 
-std::vector<Format> completed(std::vector<Format> formats,
-                              std::optional<Format> (*known)(std::string_view), const char* what) {
+std::vector<Format> completed(std::vector<Format> formats, std::optional<Format> (*known)(std::string_view),
+                              const char* what, const std::string& allowed) {
   for (Format format : formats)
     if (!known(quant::short_name(format)))
       throw base::UserError(
-          fmt::format("{}: got {}, which no policy may have", what, quant::short_name(format)));
+          fmt::format("{}: got {}, allowed are {}", what, quant::short_name(format), allowed));
   formats.insert(formats.end(), {kReferenceBits, kFloatBits});
   std::sort(formats.begin(), formats.end());
   formats.erase(std::unique(formats.begin(), formats.end()), formats.end());
@@ -65,9 +65,9 @@ std::vector<std::optional<LayerFormats>> examples(const std::vector<LayerFormats
 
 std::vector<LayerFormats> layer_choices(const quant::LayerInfo& layer, const BitChoices& choices) {
   std::vector<LayerFormats> allowed;
-  for (Format weight : completed(choices.weight_bits, quant::weight_format, "weight bits"))
+  for (Format weight : completed(choices.weight_bits, quant::weight_format, "weight bits", quant::allowed_weight_formats()))
     for (Format activation :
-         completed(choices.activation_bits, quant::activation_format, "activation bits")) {
+         completed(choices.activation_bits, quant::activation_format, "activation bits", quant::allowed_activation_formats())) {
       const LayerFormats formats{weight, activation};
       if (activation == 1 && layer.input_signed) continue;
       if (has_kernel(layer, formats)) allowed.push_back(formats);

@@ -146,8 +146,7 @@ class Lowering {
     if (target < 0) return;
     step.to = storage_read_by(target);
     step.scale_of = target;
-    step.clamped =
-        step.kind == StepKind::layer && step.to == Storage::u8 && activation_of(target).code() < 8;
+    step.clamped = step.kind == StepKind::layer && step.to == Storage::u8 && activation_of(target).code() < 8;
   }
 
   Step layer_step(int node) {

@@ -30,7 +30,7 @@ bool fits_activations(Format format) {
 // What is wrong with a layer's formats, or nothing.
 std::optional<std::string> objection(const LayerInfo& layer, LayerFormats formats) {
   if (!fits_weights(formats.weight))
-    return fmt::format("{}: weight_bits is {}; allowed: {}", layer.name, short_name(formats.weight),
+    return fmt::format("{}: weight_bits is {}; allowed: fp32, {}", layer.name, short_name(formats.weight),
                        allowed_weight_formats());
   const int least = layer.input_signed ? kLeastSignedBits : 1;
   if (!fits_activations(formats.activation) || formats.activation.code() < least)
@@ -101,9 +101,8 @@ void read_layer(const base::YamlDocument& document, const base::YamlNode& item, 
   std::optional<LayerFormats>& place = found[static_cast<std::size_t>(index)];
   if (place) document.fail(name.mark, fmt::format("layer '{}' is listed twice", layer.name));
   place = LayerFormats{
-      read_format(document, item, "weight_bits", weight_format, allowed_weight_formats()),
-      read_format(document, item, "activation_bits", activation_format,
-                  allowed_activation_formats())};
+      read_format(document, item, "weight_bits", weight_format, "fp32, " + allowed_weight_formats()),
+      read_format(document, item, "activation_bits", activation_format, allowed_activation_formats())};
   if (const auto problem = objection(layer, *place)) document.fail(item.mark, *problem);
 }
 
@@ -128,7 +127,7 @@ std::string short_name(Format format) {
 }
 
 std::string allowed_weight_formats() {
-  std::string text = fmt::format("{} to {}, fp32", kLeastWeightBits, kMostBits);
+  std::string text = fmt::format("{} to {}", kLeastWeightBits, kMostBits);
   for (const FormatRow& row : format_rows())
     if (row.kind != FormatKind::integer && row.properties.deterministic)
       text += row.numbered ? fmt::format(", {}{} to {}{}", row.name, row.low_bits, row.name, row.high_bits)

@@ -25,8 +25,8 @@ struct LayerBits {
 };
 
 /// What a policy says of one layer. Weights have any format whose codes follow from the weights alone (no
-/// stochastic rounding), integers of 2..8 bits; the activations that enter the layer are integers of 1..8 bits
-/// (2..8 where they are signed) or fp32. fp32 weights go with fp32 activations.
+/// stochastic rounding), integers of 2..8 bits; the activations that enter the layer are integers of 1..8
+/// bits (2..8 where they are signed) or fp32. fp32 weights go with fp32 activations.
 struct LayerFormats {
   Format weight = kFloatBits;
   Format activation = kFloatBits;
@@ -58,17 +58,16 @@ std::optional<Format> weight_format(std::string_view text);
 std::optional<Format> activation_format(std::string_view text);
 /// As policies, messages and tables write it: bits for integers, else the name.
 std::string short_name(Format format);
-/// "2 to 8, fp32, binary, ...": what weight_format takes.
-std::string allowed_weight_formats();
-std::string allowed_activation_formats();
+std::string allowed_weight_formats();      ///< "2 to 8, binary, ...": what weight_format takes beside fp32
+std::string allowed_activation_formats();  ///< with fp32
 
 /// Throws UserError if the policy has another number of layers or formats that nothing serves (names the
 /// layer, got, allowed).
 void validate_policy(const NetworkInfo& network, const Policy& policy);
 
 /// YAML: `version: 1`, `network: NAME`, `layers: [{name: conv1, weight_bits: 4, activation_bits: 8}, ...]`;
-/// `fp32` for kFloatBits, and names of other formats: `weight_bits: mxfp4`. Reading matches layers by name, in
-/// any order, and throws UserError (file:line:column) on missing, duplicate or unknown layers and on what
+/// `fp32` for kFloatBits, and names of other formats: `weight_bits: mxfp4`. Reading matches layers by name,
+/// in any order, and throws UserError (file:line:column) on missing, duplicate or unknown layers and on what
 /// nothing serves.
 std::string policy_to_yaml(const NetworkInfo& network, const Policy& policy);
 Policy policy_from_yaml(const NetworkInfo& network, const std::filesystem::path& file);

@@ -9,9 +9,9 @@
 
 namespace bitsmith::quant {
 
-// The weights of a layer in a number format: a matrix of one row for each output channel. Blocks run along the
-// rows; fp32 scales are one for each row or one for all. K-means has one codebook for all rows: one for each
-// would often be larger than the codes.
+// The weights of a layer in a number format: a matrix of one row for each output channel. Blocks run along
+// the rows; fp32 scales are one for each row or one for all. K-means has one codebook for all rows: one for
+// each would often be larger than the codes.
 
 /// The encoding of `channels` rows of weights. Throws UserError as encode() does.
 Encoded encode_weights(std::span<const float> weights, std::int64_t channels, Format format,

@@ -26,8 +26,7 @@ std::string names(const std::vector<Format>& list) {
 std::vector<Format> checked(const char* key, std::vector<Format> list,
                             std::optional<Format> (*known)(std::string_view), const std::string& allowed) {
   const auto refuse = [&](const std::string& why) {
-    throw base::UserError(
-        fmt::format("{}: got [{}], {}; allowed are: {}", key, names(list), why, allowed));
+    throw base::UserError(fmt::format("{}: got [{}], {}; allowed are: {}", key, names(list), why, allowed));
   };
   if (list.empty()) refuse("which is empty");
   for (Format format : list)
@@ -166,7 +165,8 @@ quant::Policy ActionSpace::nearest_uniform(quant::LayerFormats formats) const {
   };
   quant::Policy policy;
   for (const LayerChoices& layer : choices_) {
-    policy.layers.push_back({at_most(layer.weight, formats.weight), at_most(layer.activation, formats.activation)});
+    policy.layers.push_back(
+        {at_most(layer.weight, formats.weight), at_most(layer.activation, formats.activation)});
   }
   return policy;
 }

@@ -22,12 +22,13 @@ struct Step {
   bool operator==(const Step&) const = default;
 };
 
-/// What a choice may be: a format of a policy, by bits or by name; fp32 (also written 32) for activations only,
-/// as fp32 weights times integers have no kernel.
+/// What a choice may be: a format of a policy, by bits or by name; fp32 (also written 32) for activations
+/// only, as fp32 weights times integers have no kernel.
 std::optional<quant::Format> searched_weight_format(std::string_view text);
 std::optional<quant::Format> searched_activation_format(std::string_view text);
 
-/// The formats that may be chosen, layer by layer, in ascending order of effective bits, and HAQ's mapping from a continuous action to one of them.
+/// The formats that may be chosen, layer by layer, in ascending order of effective bits, and HAQ's mapping
+/// from a continuous action to one of them.
 ///
 /// A pinned layer has one choice of each kind. Activations that can be negative need 2 bits, so 1 is struck
 /// from their lists. Decisions with one choice are not steps: a forced action teaches an agent nothing, and

@@ -37,7 +37,8 @@ void keep_lower(std::vector<double>& tightest, std::span<const double> prices) {
 std::vector<quant::LayerFormats> pairs(const ActionSpace& space, int layer) {
   std::vector<quant::LayerFormats> all;
   for (quant::Format weight : space.choices(layer, Part::weight)) {
-    for (quant::Format activation : space.choices(layer, Part::activation)) all.push_back({weight, activation});
+    for (quant::Format activation : space.choices(layer, Part::activation))
+      all.push_back({weight, activation});
   }
   return all;
 }

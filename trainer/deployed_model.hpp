@@ -23,7 +23,7 @@ struct DeployedStep {
   /// Of weights in formats other than integers: what they are stored as. `layer` has them as levels, or
   /// decoded.
   std::optional<quant::Encoded> weights;
-  quant::StepNumbers other;   ///< every other kind
+  quant::StepNumbers other;  ///< every other kind
 };
 
 /// What files of images must become before the network sees them.

@@ -11,9 +11,9 @@ namespace bitsmith::trainer {
 struct LayerQuantization {
   quant::Format weight_format = quant::kFloatBits;
   quant::Granularity weight_granularity = quant::Granularity::channel;
-  /// Of integers, per scale (one, or one per output channel): the share of the largest |w| at which weights are clipped,
-  /// 0..1]. Empty: 1, that is min-max. Found once by calibration; the scales themselves follow the latent
-  /// weights each step.
+  /// Of integers, per scale (one, or one per output channel): the share of the largest |w| at which weights
+  /// are clipped, 0..1]. Empty: 1, that is min-max. Found once by calibration; the scales themselves follow
+  /// the latent weights each step.
   std::vector<float> weight_clip;
 
   int activation_bits = quant::kFloatBits;

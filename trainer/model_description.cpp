@@ -104,10 +104,11 @@ std::string describe_model(const DeployedModel& model, NumberStore& numbers) {
       kernels[static_cast<std::size_t>(deployed.step.layer)] = deployed.step.kernel;
   json["layers"] = Json::array();
   for (std::size_t i = 0; i < kernels.size(); ++i)
-    json["layers"].push_back({{"name", model.network.layers[i].name},
-                              {"weight_bits", quant::format_json<Json>(model.policy.layers[i].weight)},
-                              {"activation_bits", quant::format_json<Json>(model.policy.layers[i].activation)},
-                              {"kernel", kernels[i]}});
+    json["layers"].push_back(
+        {{"name", model.network.layers[i].name},
+         {"weight_bits", quant::format_json<Json>(model.policy.layers[i].weight)},
+         {"activation_bits", quant::format_json<Json>(model.policy.layers[i].activation)},
+         {"kernel", kernels[i]}});
   json["steps"] = Json::array();
   for (const DeployedStep& step : model.steps) json["steps"].push_back(step_json(model, step, numbers));
   json["input"] = {{"mean", model.input.normalization.mean},

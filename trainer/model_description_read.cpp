@@ -206,7 +206,8 @@ void read_encoded(const Json& json, quant::Format format, const quant::LayerInfo
       scales == "channel" ? quant::Granularity::channel : quant::Granularity::tensor);
   const std::string_view packed =
       numbers.array(member(json, "weights"), static_cast<std::uint64_t>(quant::packed_size(like)));
-  deployed.weights = quant::unpack({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()}, like);
+  deployed.weights =
+      quant::unpack({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()}, like);
   if (quant::is_decoded(format)) {
     deployed.layer.float_weights = quant::decode(*deployed.weights);
     if (!std::ranges::all_of(deployed.layer.float_weights, [](float w) { return std::isfinite(w); }))
@@ -261,7 +262,8 @@ quant::StepNumbers other_of(const Json& json, const quant::Step& step, const qua
     found.range =
         step.tensor >= 0
             ? quant::integer_range(8, network.nodes[static_cast<std::size_t>(step.tensor)].output_signed)
-            : quant::integer_range(policy.layers[reader].activation.code(), network.layers[reader].input_signed);
+            : quant::integer_range(policy.layers[reader].activation.code(),
+                                   network.layers[reader].input_signed);
   }
   if (step.kind == quant::StepKind::batch_norm) {
     const auto channels = static_cast<std::uint64_t>(step.output.channels);

@@ -47,7 +47,7 @@ void check_quantization(const quant::LayerInfo& layer, const LayerQuantization& 
     throw base::UserError(fmt::format("{}: {}", layer.name, what));
   };
   if (!quant::weight_format(quant::short_name(q.weight_format)))
-    refuse(fmt::format("weights in {}; allowed are {}", quant::short_name(q.weight_format),
+    refuse(fmt::format("weights in {}; allowed are fp32, {}", quant::short_name(q.weight_format),
                        quant::allowed_weight_formats()));
   const int fewest = q.activation_signed ? 2 : 1;
   if (q.quantizes_activations() && (q.activation_bits < fewest || q.activation_bits > 8))

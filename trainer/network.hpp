@@ -9,9 +9,9 @@
 
 #include "quant/network_info.hpp"
 #include "trainer/layer_quantization.hpp"
-#include "trainer/quantized_weights.hpp"
 #include "trainer/mode.hpp"
 #include "trainer/parameters.hpp"
+#include "trainer/quantized_weights.hpp"
 #include "trainer/tensor.hpp"
 
 namespace bitsmith::trainer {

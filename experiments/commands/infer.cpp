@@ -16,12 +16,12 @@
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/format_json.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/data/loader.hpp"
 #include "trainer/integer_network.hpp"
 #include "trainer/model_file.hpp"
 #include "trainer/training_loop.hpp"
-#include "quant/format_json.hpp"
 
 namespace bitsmith::experiments {
 

@@ -41,8 +41,10 @@ class ValueReader {
   void operator()(std::vector<quant::Format>* target) const {
     read_list(target, [this](quant::Format* format, const base::YamlNode& node, const std::string& path) {
       const auto found = node.is_scalar() && !node.quoted ? field_.format_of(node.text) : std::nullopt;
-      if (found) *format = *found;
-      else refuse(node, path);
+      if (found)
+        *format = *found;
+      else
+        refuse(node, path);
       return found.has_value();
     });
   }

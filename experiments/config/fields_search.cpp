@@ -96,14 +96,13 @@ void visit_fields(FieldVisitor& visitor, search::SearchOptions& options) {
                  .formats = quant::allowed_weight_formats(),
                  .min_size = 1},
                 &options.weight_bits);
-  visitor.visit(
-      {.name = "activation_bits",
-       .meaning = "choices for activations; 32: fp32; 1 only where they are not negative",
-       .unit = "bits",
-       .format_of = search::searched_activation_format,
-       .formats = quant::allowed_activation_formats(),
-       .min_size = 1},
-      &options.activation_bits);
+  visitor.visit({.name = "activation_bits",
+                 .meaning = "choices for activations; 32: fp32; 1 only where they are not negative",
+                 .unit = "bits",
+                 .format_of = search::searched_activation_format,
+                 .formats = quant::allowed_activation_formats(),
+                 .min_size = 1},
+                &options.activation_bits);
   visit_choice(
       visitor,
       {.name = "reward",

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <filesystem>
 #include <initializer_list>
 #include <utility>
@@ -51,9 +53,8 @@ void check_ascending(Rules& rules, const std::string& path, const std::vector<T>
 
 void check_distinct(Rules& rules, const std::string& path, const std::vector<quant::Format>& formats) {
   for (std::size_t i = 1; i < formats.size(); ++i) {
-    const bool is_new =
-        std::find(formats.begin(), formats.begin() + static_cast<std::ptrdiff_t>(i), formats[i]) ==
-        formats.begin() + static_cast<std::ptrdiff_t>(i);
+    const bool is_new = std::find(formats.begin(), formats.begin() + static_cast<std::ptrdiff_t>(i),
+                                  formats[i]) == formats.begin() + static_cast<std::ptrdiff_t>(i);
     rules.require(is_new, {fmt::format("{}[{}]", path, i), path},
                   fmt::format("got {} twice; write each choice once", quant::short_name(formats[i])));
     if (!is_new) return;

@@ -20,8 +20,8 @@ struct EncodingOptions {
   bool symmetric_unsigned = false;    ///< ... asked: zero point in the middle
   bool full_range = false;            ///< symmetric signed integers down to -2^(b-1)
   Slicing slicing;                    ///< of fp32 scales, codebooks and zero points
-  int block = 0;  ///< elements of a format's own blocks; 0: its row's
-  int axis = -1;  ///< along which these blocks run
+  int block = 0;                      ///< elements of a format's own blocks; 0: its row's
+  int axis = -1;                      ///< along which these blocks run
   Calibration calibration = Calibration::minmax;
   double percentile = 99.99;
   int bins = 2048;
@@ -41,14 +41,14 @@ struct Encoded {
   EncodingOptions options;
   std::vector<std::int32_t> codes;  ///< one for each element, in the tensor's order
 
-  std::vector<float> scales;             ///< one for each slice: x ~ scale * (code - zero point)
-  std::vector<std::int64_t> scale_shape; ///< of `scales` and `zero_points`
-  std::vector<std::int32_t> zero_points; ///< affine integers: one for each slice
-  std::vector<float> codebook;           ///< k-means: 2^bits for each slice; ttq: Wp, Wn for each slice
+  std::vector<float> scales;              ///< one for each slice: x ~ scale * (code - zero point)
+  std::vector<std::int64_t> scale_shape;  ///< of `scales` and `zero_points`
+  std::vector<std::int32_t> zero_points;  ///< affine integers: one for each slice
+  std::vector<float> codebook;            ///< k-means: 2^bits for each slice; ttq: Wp, Wn for each slice
 
-  std::vector<std::int32_t> block_scales;      ///< a format's own scales: E8M0 bytes, E4M3 bytes, integers
+  std::vector<std::int32_t> block_scales;  ///< a format's own scales: E8M0 bytes, E4M3 bytes, integers
   std::vector<std::int64_t> block_scale_shape;
-  std::vector<std::int32_t> pair_shifts;       ///< micro-exponents: 0 or 1 for each two elements of a block
+  std::vector<std::int32_t> pair_shifts;  ///< micro-exponents: 0 or 1 for each two elements of a block
 
   double clipped = 0;  ///< share of elements beyond the largest value that the parameters can tell
 };

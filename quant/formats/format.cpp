@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <ostream>
 
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
@@ -125,6 +126,8 @@ std::strong_ordering operator<=>(Format a, Format b) {
   if (x != y) return x < y ? std::strong_ordering::less : std::strong_ordering::greater;
   return a.code_ <=> b.code_;
 }
+
+std::ostream& operator<<(std::ostream& out, Format format) { return out << format.name(); }
 
 std::optional<Format> find_format(std::string_view name) {
   if (name == "fp32") return Format(kFp32);

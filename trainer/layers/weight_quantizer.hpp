@@ -21,7 +21,7 @@ class WeightQuantizer {
   void mask_gradient(Parameter& weight, const LayerQuantization& quantization) const;
 
   const float* values() const { return values_.data(); }
-  std::span<const float> scales() const { return scales_; }          ///< integers
+  std::span<const float> scales() const { return scales_; }   ///< integers
   const quant::Encoded& encoded() const { return encoded_; }  ///< other formats
 
  private:
