@@ -15,6 +15,7 @@ const Format kBinary = *find_format("binary");
 
 int kernel_weight_bits(Format format) {
   if (format.is_float() || format.is_integer()) return format.code();
+  if (format.row().block > 0) return kFloatBits;  // scales within a row: sums of integers do not share one
   if (format.row().kind == FormatKind::binary) return 1;
   const auto largest = largest_integer_level(format);
   if (!largest || *largest > kMostLevel) return kFloatBits;
