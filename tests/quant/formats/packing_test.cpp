@@ -156,6 +156,24 @@ BOOST_AUTO_TEST_CASE(bytes_that_are_not_an_encoding_are_refused) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(any_bytes_decode_or_are_refused) {
+  base::Rng rng(31);
+  for (Format format : all_formats()) {
+    const Encoded like = encode_flat(sample(37, 1), format);
+    auto bytes = pack(like);
+    for (int round = 0; round < 50; ++round) {
+      for (auto& byte : bytes) byte = static_cast<std::uint8_t>(rng.below(256));
+      try {
+        const Encoded encoded = unpack(bytes, like);
+        BOOST_TEST(decode(encoded).size() == 37u);
+        BOOST_TEST((pack(encoded) == bytes), format.name());
+      } catch (const base::UserError&) {
+        // Spare bits.
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(fields_of_all_widths_come_back_from_a_stream) {
   base::Rng rng(17);
   std::vector<std::uint8_t> bytes;
