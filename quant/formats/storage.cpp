@@ -35,8 +35,7 @@ int block_size(const Encoded& encoded) {
 Slices scale_slices(const Encoded& encoded) {
   if (encoded.format.row().kind != FormatKind::normal_float)
     return Slices(encoded.shape, encoded.options.slicing);
-  const std::int64_t flat[] = {Slices(encoded.shape, {}).elements()};
-  return Slices(flat, {Grain::group, 0, block_size(encoded)});
+  return block_slices(encoded);
 }
 
 Slices block_slices(const Encoded& encoded) { return along_axis(encoded, block_size(encoded)); }

@@ -204,14 +204,15 @@ BOOST_AUTO_TEST_CASE(halfway_between_two_numbers_the_lower_code_is_taken) {
   BOOST_TEST(encode_flat({1, static_cast<float>(half)}, named("nf4")).codes[1] == 7);
 }
 
-BOOST_AUTO_TEST_CASE(blocks_run_through_rows) {
-  const std::vector<std::int64_t> shape = {3, 30};
-  Numbers x(90, 0.25f);
+BOOST_AUTO_TEST_CASE(blocks_end_with_their_row) {
+  const std::vector<std::int64_t> shape = {2, 70};
+  Numbers x(140, 0.25f);
   x[63] = 2;
   x[64] = -3;
+  x[71] = 5;
   const Encoded encoded = encode(x, shape, named("nf4"));
-  BOOST_TEST(encoded.scales == (Numbers{2, 3}), kEach);
-  BOOST_TEST((encoded.scale_shape == std::vector<std::int64_t>{2}));
+  BOOST_TEST(encoded.scales == (Numbers{2, 3, 5, 0.25f}), kEach);
+  BOOST_TEST((encoded.scale_shape == std::vector<std::int64_t>{2, 2}));
 }
 
 BOOST_AUTO_TEST_CASE(a_block_of_zeros_is_code_seven_at_scale_zero) {
