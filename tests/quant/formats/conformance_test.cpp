@@ -65,8 +65,7 @@ BOOST_AUTO_TEST_CASE(what_was_decoded_encodes_to_itself_where_declared) {
     for (const auto& x : samples()) {
       const auto once = round_trip(x, format), twice = round_trip(once, format);
       const std::int64_t at = first_difference(once, twice);
-      BOOST_TEST(at == -1, format.name()
-                               << ": " << x[at] << " became " << once[at] << ", then " << twice[at]);
+      BOOST_TEST(at == -1, format.name() << " at element " << at);
     }
   }
 }
