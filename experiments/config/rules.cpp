@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "quant/base/nearest.hpp"
+#include "quant/calibration_methods.hpp"
 
 namespace bitsmith::experiments {
 
@@ -216,6 +217,17 @@ void check_search(Rules& rules, const search::SearchOptions& search) {
   check_ascending(rules, "search.activation_bits", search.activation_bits);
 }
 
+void check_quantization(Rules& rules, const quant::QuantizationOptions& options) {
+  std::vector<std::string> at_once;
+  for (const quant::CalibrationRow& row : quant::calibration_methods())
+    if (row.at_once) at_once.emplace_back(row.name);
+  rules.require(
+      quant::calibration_row(options.weight_calibration).at_once, {"quantization.weight_calibration"},
+      "weights are seen once, so a moving average means nothing; allowed: " + base::join_names(at_once));
+  rules.require(options.histogram_bins % 2 == 0, {"quantization.histogram_bins"},
+                "histograms grow by merging pairs of bins, so their number is even");
+}
+
 }  // namespace
 
 void check_rules(const Config& config, Places& places) {
@@ -227,9 +239,7 @@ void check_rules(const Config& config, Places& places) {
   check_data(rules, config.data);
   check_training(rules, "train", config.train);
   check_training(rules, "finetune", config.finetune);
-  rules.require(config.quantization.weight_calibration != quant::Calibration::ema,
-                {"quantization.weight_calibration"},
-                "weights are seen once, so a moving average means nothing; allowed: minmax, mse, kl");
+  check_quantization(rules, config.quantization);
   check_evaluator(rules, config);
   check_hardware(rules, config);
   rules.require(!config.constraints.empty(), {"constraint"},
