@@ -22,10 +22,10 @@ void visit_fields(FieldVisitor& visitor, quant::QuantizationOptions& options) {
   visitor.visit({.name = "percentile",
                  .meaning = "share of the values that calibration 'percentile' leaves unclipped",
                  .unit = "%",
-                 .range = between(50, 100)},
+                 .range = between(1, 100)},
                 &options.percentile);
   visitor.visit({.name = "histogram_bins",
-                 .meaning = "bins of the histograms that kl and activations' ranges are found on; even",
+                 .meaning = "bins of the histograms that kl and activations' ranges are found on",
                  .unit = "bins",
                  .range = between(128, 65536)},
                 &options.histogram_bins);

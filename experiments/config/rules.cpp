@@ -224,8 +224,6 @@ void check_quantization(Rules& rules, const quant::QuantizationOptions& options)
   rules.require(
       quant::calibration_row(options.weight_calibration).at_once, {"quantization.weight_calibration"},
       "weights are seen once, so a moving average means nothing; allowed: " + base::join_names(at_once));
-  rules.require(options.histogram_bins % 2 == 0, {"quantization.histogram_bins"},
-                "histograms grow by merging pairs of bins, so their number is even");
 }
 
 }  // namespace

@@ -1,49 +1,46 @@
 #include "quant/formats/integer_format.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
-#include "quant/base/error.hpp"
+#include "quant/calibrated_range.hpp"
 #include "quant/formats/exponent.hpp"
 #include "quant/formats/storage.hpp"
 
 namespace bitsmith::quant {
 namespace {
 
-struct Range {
-  double min, max;  // min <= 0 <= max
-};
-
-struct Integers {
-  int low, high;
-};
-
-struct Grid {
-  double scale;
-  int zero_point;
-};
-
 bool is_affine(const Encoded& to) { return !to.zero_points.empty() && !to.options.symmetric_unsigned; }
 
-Integers integers_of(const Encoded& to) {
+// In double for minmax; the other rules look at floats.
+IntegerFormatRange slice_range(std::span<const double> part, const Encoded& to) {
+  const auto [min, max] = std::minmax_element(part.begin(), part.end());
+  if (to.options.calibration == Calibration::minmax) return {std::min(*min, 0.0), std::max(*max, 0.0)};
+  const std::vector<float> values(part.begin(), part.end());
+  const ValueRange range = calibrated_slice(values, to);
+  return {double{range.low}, double{range.high}};
+}
+
+}  // namespace
+
+IntegerRange integers_of(const Encoded& to) {
   const int bits = to.format.element_bits();
   if (!to.format.row().is_signed) return {0, (1 << bits) - 1};
   const int high = (1 << (bits - 1)) - 1;
   return {is_affine(to) || to.options.full_range ? -high - 1 : -high, high};
 }
 
-// What is not clipped of a slice. The one place where the calibration method is looked at.
-Range slice_range(std::span<const double> part, const Encoded& to) {
-  if (to.options.calibration != Calibration::minmax)
-    throw base::UserError(fmt::format("{}: a tensor is encoded by its own range; allowed calibration: minmax",
-                                      to.format.name()));
-  const auto [min, max] = std::minmax_element(part.begin(), part.end());
-  return {std::min(*min, 0.0), std::max(*max, 0.0)};
+ValueRange calibrated_slice(std::span<const float> part, const Encoded& to) {
+  // An unsigned format with its zero point in the middle looks at values of both signs.
+  const bool is_signed = to.format.row().is_signed || to.options.symmetric_unsigned;
+  const int bits = to.format.element_bits();
+  return calibrated_range(part, {is_affine(to) ? bits : std::max(bits, 2), is_signed, is_affine(to)},
+                          {to.options.calibration, to.options.percentile, to.options.bins}, to.format.name());
 }
 
-Grid grid_of(const Range& range, Integers integers, const Values& x, const Encoded& to) {
+IntegerGrid integer_grid(IntegerFormatRange range, const Values& x, const Encoded& to) {
+  if (to.options.scale_rule == ScaleRule::one) return {};
+  const IntegerRange integers = integers_of(to);
   const double steps = integers.high - integers.low;
   if (is_affine(to)) {
     // Rounded like torch's, unless that difference is beyond float32.
@@ -58,17 +55,13 @@ Grid grid_of(const Range& range, Integers integers, const Values& x, const Encod
   return {usable_scale(scale), to.format.row().is_signed ? 0 : (integers.high + 1) / 2};
 }
 
-}  // namespace
-
 void encode_integer(const Values& x, Encoded& to) {
-  const Integers integers = integers_of(to);
+  const IntegerRange integers = integers_of(to);
   const Slices slices = scale_slices(to);
   std::size_t clipped = 0;
   for (std::int64_t s = 0; s < slices.size(); ++s) {
     const std::vector<double> part = x.slice(slices, s);
-    const Grid grid = to.options.scale_rule == ScaleRule::one
-                          ? Grid{1, 0}
-                          : grid_of(slice_range(part, to), integers, x, to);
+    const IntegerGrid grid = integer_grid(slice_range(part, to), x, to);
     to.scales[static_cast<std::size_t>(s)] = static_cast<float>(grid.scale);
     if (!to.zero_points.empty()) to.zero_points[static_cast<std::size_t>(s)] = grid.zero_point;
     slices.visit(s, [&](std::int64_t i, std::int64_t at) {

@@ -56,7 +56,7 @@ int block_scale_bits(const Encoded& encoded) {
   return encoded.format.row().kind == FormatKind::vector_scaled ? encoded.options.scale_bits : 8;
 }
 
-Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
+Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
   check_options(format, options);
   Encoded encoded;
   encoded.format = format;
@@ -67,7 +67,6 @@ Encoded allocate(Format format, std::span<const std::int64_t> shape, const Encod
   const Slices slices = scale_slices(encoded);
   const std::size_t count = static_cast<std::size_t>(slices.size());
   const std::size_t entries = static_cast<std::size_t>(codebook_entries(format));
-  encoded.codes.resize(static_cast<std::size_t>(slices.elements()));
   if (row.kind != FormatKind::mx && row.kind != FormatKind::micro_exponent)
     encoded.scale_shape = slices.shape();
   if (row.kind != FormatKind::mx && row.kind != FormatKind::micro_exponent && entries == 0)
@@ -81,6 +80,12 @@ Encoded allocate(Format format, std::span<const std::int64_t> shape, const Encod
   }
   if (row.kind == FormatKind::micro_exponent)
     encoded.pair_shifts.resize(static_cast<std::size_t>(pair_slices(encoded).size()));
+  return encoded;
+}
+
+Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
+  Encoded encoded = allocate_scales(format, shape, options);
+  encoded.codes.resize(static_cast<std::size_t>(scale_slices(encoded).elements()));
   return encoded;
 }
 
