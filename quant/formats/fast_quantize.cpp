@@ -20,8 +20,10 @@ namespace bitsmith::quant {
 namespace {
 
 constexpr std::int64_t kMxBlock = 32;
-constexpr std::int64_t kPiece = 1024;    // elements that stay in the first-level cache between two loops
-constexpr std::int64_t kPart = 1 << 16;  // elements for one thread at a time: 256 KiB, of the second level
+constexpr std::int64_t kPiece = 1024;  // elements whose bytes become codes while they are in the cache
+constexpr std::int64_t kLeastAhead = 1 << 10, kMostAhead = 1 << 12;  // elements until memory has answered
+constexpr std::int64_t kPart = 1 << 16;     // elements for one thread at a time: 256 KiB, of the second level
+constexpr std::int64_t kStretch = 1 << 12;  // elements read ahead: far enough for memory to answer
 constexpr std::int64_t kLineBytes = 64;
 constexpr int kMostByteBits = 8;
 constexpr long kAssumedCache = 32L << 20;
@@ -60,42 +62,43 @@ bool serves(const Encoded& e) {
   }
 }
 
-/// Writes a stretch of the outputs piece by piece, past the caches if `streams`.
+bool larger_than_caches(std::size_t bytes) {
+  static const long cache = base::cpu_info().l3_bytes > 0 ? base::cpu_info().l3_bytes : kAssumedCache;
+  return static_cast<long>(bytes) > cache;
+}
+
+/// Writes stretches of the outputs.
 class Writer {
  public:
   Writer(const FastOutputs& outputs, bool is_signed)
       : outputs_(outputs), is_signed_(is_signed), streams_(larger_than_caches(outputs.values.size_bytes())) {}
 
-  /// `quantize(from, n, bytes, values)` for pieces of [from, to), all but the last multiples of `multiple`
-  /// long.
+  /// `quantize(at, n, output)` for all of the `count` elements from `from` on, in pieces of whole blocks;
+  /// returns the sum of what it returns.
   template <typename Quantize>
-  void write(std::int64_t from, std::int64_t to, std::int64_t multiple, const Quantize& quantize) const {
-    alignas(kLineBytes) std::uint8_t bytes[kPiece];
-    alignas(kLineBytes) float values[kPiece];
-    while (from < to) {
-      const std::int64_t n = std::min(piece_at(from, multiple), to - from);
-      std::uint8_t* to_bytes = !outputs_.bytes.empty()   ? outputs_.bytes.data() + from
-                               : !outputs_.codes.empty() ? bytes
-                                                         : nullptr;
-      float* place = outputs_.values.empty() ? nullptr : outputs_.values.data() + from;
-      quantize(from, n, to_bytes, streams_ ? values : place);
-      if (streams_) kernels().stream(values, n, place);
-      if (!outputs_.codes.empty()) widen(to_bytes, n, outputs_.codes.data() + from);
-      from += n;
+  std::int64_t write(std::int64_t from, std::int64_t count, const Quantize& quantize) const {
+    if (outputs_.codes.empty()) return quantize(from, count, at(from));
+    std::uint8_t bytes[kPiece];
+    std::int64_t sum = 0;
+    for (const std::int64_t end = from + count; from < end; from += kPiece) {
+      const std::int64_t n = std::min(kPiece, end - from);
+      FormatOutput output = at(from);
+      if (output.bytes == nullptr) output.bytes = bytes;
+      sum += quantize(from, n, output);
+      widen(output.bytes, n, outputs_.codes.data() + from);
     }
+    return sum;
+  }
+
+  /// What this thread wrote is there for all threads.
+  void finish() const {
+    if (streams_) kernels().end_stream();
   }
 
  private:
-  static bool larger_than_caches(std::size_t bytes) {
-    static const long cache = base::cpu_info().l3_bytes > 0 ? base::cpu_info().l3_bytes : kAssumedCache;
-    return static_cast<long>(bytes) > cache;
-  }
-
-  /// A piece ends where a line of the cache does, if it may: half lines cannot go past the caches.
-  std::int64_t piece_at(std::int64_t from, std::int64_t multiple) const {
-    if (!streams_ || multiple != 1) return kPiece;
-    const auto address = reinterpret_cast<std::uintptr_t>(outputs_.values.data() + from);
-    return kPiece - static_cast<std::int64_t>(address % kLineBytes / sizeof(float));
+  FormatOutput at(std::int64_t from) const {
+    return {outputs_.bytes.empty() ? nullptr : outputs_.bytes.data() + from,
+            outputs_.values.empty() ? nullptr : outputs_.values.data() + from, streams_};
   }
 
   void widen(const std::uint8_t* bytes, std::int64_t n, std::int32_t* codes) const {
@@ -127,15 +130,12 @@ struct SliceGrid {
 class SliceQuantizer {
  public:
   SliceQuantizer(std::span<const float> x, Encoded& to)
-      : x_(x), to_(to), integer_(to.format.row().kind == FormatKind::integer) {
-    if (integer_)
-      integers_ = integers_of(to);
-    else
-      shape_ = shape_of(to.format);
+      : x_(x), to_(to), integer_(to.format.row().kind == FormatKind::integer), rules_(to) {
+    if (!integer_) shape_ = shape_of(to.format);
   }
 
   MinMax range(std::int64_t from, std::int64_t to) const {
-    if (integer_) return min_max(x_.data() + from, to - from);
+    if (integer_ && rules_.affine) return min_max(x_.data() + from, to - from);
     const std::uint32_t bits = kernels().largest_magnitude(x_.data() + from, to - from);
     const float largest = __builtin_bit_cast(float, bits);
     return {-largest, largest};
@@ -145,10 +145,11 @@ class SliceQuantizer {
     if (!std::isfinite(range.min) || !std::isfinite(range.max)) return {};
     const IntegerGrid grid =
         integer_ ? integer_grid({std::min(double{range.min}, 0.0), std::max(double{range.max}, 0.0)},
-                                Values(x_), to_)
+                                Values(x_), rules_)
                  : IntegerGrid{usable_scale(Values(x_).quotient(double{range.max}, shape_.largest)), 0};
-    const double most = integer_ ? std::max(integers_.high - grid.zero_point, grid.zero_point - integers_.low)
-                                 : double{shape_.largest};
+    const double most =
+        integer_ ? std::max(rules_.integers.high - grid.zero_point, grid.zero_point - rules_.integers.low)
+                 : double{shape_.largest};
     return {static_cast<float>(grid.scale), grid.zero_point,
             grid.scale * most < double{std::numeric_limits<float>::max()}};
   }
@@ -159,24 +160,23 @@ class SliceQuantizer {
   }
 
   /// Returns how many were clipped.
-  std::int64_t quantize(std::int64_t from, std::int64_t to, const SliceGrid& grid,
+  std::int64_t quantize(std::int64_t from, std::int64_t count, const SliceGrid& grid,
                         const Writer& writer) const {
-    std::int64_t clipped = 0;
-    writer.write(from, to, 1, [&](std::int64_t at, std::int64_t n, std::uint8_t* bytes, float* values) {
+    const std::int64_t ahead = std::clamp(count, kLeastAhead, kMostAhead);
+    return writer.write(from, count, [&](std::int64_t at, std::int64_t n, const FormatOutput& output) {
       const float* x = x_.data() + at;
-      clipped += integer_
-                     ? kernels().uniform(x, n, {grid.scale, integers_.low, integers_.high, grid.zero_point},
-                                         bytes, values)
-                     : kernels().minifloat(x, n, shape_, grid.scale, bytes, values);
+      return integer_ ? kernels().uniform(
+                            x, n, ahead,
+                            {grid.scale, rules_.integers.low, rules_.integers.high, grid.zero_point}, output)
+                      : kernels().minifloat(x, n, ahead, shape_, grid.scale, output);
     });
-    return clipped;
   }
 
  private:
   std::span<const float> x_;
   Encoded& to_;
   bool integer_;
-  IntegerRange integers_;
+  IntegerRules rules_;
   MinifloatShape shape_{};
 };
 
@@ -185,27 +185,37 @@ struct Outcome {
   std::atomic<std::int64_t> clipped = 0;
 };
 
+/// What all parts of the work share.
+struct Job {
+  std::span<const float> x;
+  Encoded& to;
+  Writer writer;
+  std::atomic<bool> served = true;
+  std::atomic<std::int64_t> clipped = 0;
+};
+
 /// Each slice is read from memory once: its range is found, and used while the slice is in the cache.
-void quantize_short_slices(const SliceQuantizer& quantizer, const Slices& slices, const Writer& writer,
-                           Outcome& outcome) {
+void quantize_short_slices(const SliceQuantizer& quantizer, const Slices& slices, Job& job) {
   in_parts(slices.size(), slices.longest(), [&](std::int64_t first, std::int64_t last) {
-    std::int64_t clipped = 0;
-    for (std::int64_t s = first; s < last && outcome.served; ++s) {
-      const std::int64_t from = slices.first(s), to = from + slices.length(s);
-      const SliceGrid grid = quantizer.grid(quantizer.range(from, to));
+    std::int64_t from = slices.first(first), clipped = 0;
+    for (std::int64_t s = first; s < last && job.served; ++s) {
+      const std::int64_t count = slices.length(s);
+      const SliceGrid grid = quantizer.grid(quantizer.range(from, from + count));
       if (!grid.usable) {
-        outcome.served = false;
-        return;
+        job.served = false;
+        break;
       }
       quantizer.keep(s, grid);
-      clipped += quantizer.quantize(from, to, grid, writer);
+      clipped += quantizer.quantize(from, count, grid, job.writer);
+      from += count;
     }
-    outcome.clipped += clipped;
+    job.writer.finish();
+    job.clipped += clipped;
   });
 }
 
 void quantize_long_slice(const SliceQuantizer& quantizer, std::int64_t slice, std::int64_t from,
-                         std::int64_t length, const Writer& writer, Outcome& outcome) {
+                         std::int64_t length, Job& job) {
   std::vector<MinMax> ranges(static_cast<std::size_t>((length + kPart - 1) / kPart));
   in_parts(length, 1, [&](std::int64_t begin, std::int64_t end) {
     ranges[static_cast<std::size_t>(begin / kPart)] = quantizer.range(from + begin, from + end);
@@ -218,21 +228,22 @@ void quantize_long_slice(const SliceQuantizer& quantizer, std::int64_t slice, st
   }
   const SliceGrid grid = finite ? quantizer.grid(range) : SliceGrid{};
   if (!grid.usable) {
-    outcome.served = false;
+    job.served = false;
     return;
   }
   quantizer.keep(slice, grid);
   in_parts(length, 1, [&](std::int64_t begin, std::int64_t end) {
-    outcome.clipped += quantizer.quantize(from + begin, from + end, grid, writer);
+    job.clipped += quantizer.quantize(from + begin, end - begin, grid, job.writer);
+    job.writer.finish();
   });
 }
 
-void quantize_slices(std::span<const float> x, Encoded& to, const Writer& writer, Outcome& outcome) {
-  const Slices slices = scale_slices(to);
-  const SliceQuantizer quantizer(x, to);
-  if (slices.longest() <= kPart) return quantize_short_slices(quantizer, slices, writer, outcome);
-  for (std::int64_t s = 0; s < slices.size() && outcome.served; ++s)
-    quantize_long_slice(quantizer, s, slices.first(s), slices.length(s), writer, outcome);
+void quantize_slices(Job& job) {
+  const Slices slices = scale_slices(job.to);
+  const SliceQuantizer quantizer(job.x, job.to);
+  if (slices.longest() <= kPart) return quantize_short_slices(quantizer, slices, job);
+  for (std::int64_t s = 0; s < slices.size() && job.served; ++s)
+    quantize_long_slice(quantizer, s, slices.first(s), slices.length(s), job);
 }
 
 /// Rows of blocks, the last of each row perhaps shorter. Whole rows of whole blocks are one long row.
@@ -248,24 +259,24 @@ struct BlockRows {
   }
 };
 
-void quantize_blocks(std::span<const float> x, Encoded& to, const Writer& writer, Outcome& outcome) {
-  const BlockRows in(to);
-  const MinifloatShape shape = shape_of(to.format);
-  const auto stretch = [&](std::int64_t from, std::int64_t end, std::int32_t* scales) {
-    std::int64_t clipped = 0;
-    writer.write(from, end, kMxBlock,
-                 [&](std::int64_t at, std::int64_t n, std::uint8_t* bytes, float* values) {
-                   const std::int64_t count =
-                       kernels().mx(x.data() + at, n, shape, scales + (at - from) / kMxBlock, bytes, values);
-                   if (count < 0) outcome.served = false;
-                   clipped += count;
-                 });
-    outcome.clipped += clipped;
-  };
+void quantize_blocks(Job& job) {
+  const BlockRows in(job.to);
+  const MinifloatShape shape = shape_of(job.to.format);
   in_parts(in.rows, in.row, [&](std::int64_t first, std::int64_t last) {
-    if (in.row == kMxBlock) return stretch(first * in.row, last * in.row, to.block_scales.data() + first);
-    for (std::int64_t r = first; r < last && outcome.served; ++r)
-      stretch(r * in.row, (r + 1) * in.row, to.block_scales.data() + r * in.blocks);
+    // Rows of one block each are a single stretch of blocks.
+    const std::int64_t row = in.row == kMxBlock ? (last - first) * kMxBlock : in.row;
+    std::int32_t* scales = job.to.block_scales.data() + first * in.blocks;
+    std::int64_t clipped = 0;
+    for (std::int64_t from = first * in.row; from < last * in.row; from += row)
+      job.writer.write(from, row, [&](std::int64_t at, std::int64_t n, const FormatOutput& output) {
+        const std::int64_t count = kernels().mx(job.x.data() + at, n, kMostAhead, shape, scales, output);
+        scales += (n + kMxBlock - 1) / kMxBlock;
+        if (count < 0) job.served = false;
+        clipped += count;
+        return count;
+      });
+    job.writer.finish();
+    job.clipped += clipped;
   });
 }
 
@@ -328,14 +339,10 @@ bool fast_quantize(std::span<const float> x, Encoded& to, const FastOutputs& out
                     (outputs.values.empty() || outputs.values.size() == n),
                 "fast_quantize: outputs have as many elements as the tensor");
   if (!serves(to)) return false;
-  Outcome outcome;
-  const Writer writer(outputs, to.format.row().kind == FormatKind::integer && to.format.row().is_signed);
-  if (to.format.row().kind == FormatKind::mx)
-    quantize_blocks(x, to, writer, outcome);
-  else
-    quantize_slices(x, to, writer, outcome);
-  to.clipped = static_cast<double>(outcome.clipped) / static_cast<double>(n);
-  return outcome.served;
+  Job job{x, to, Writer(outputs, to.format.row().kind == FormatKind::integer && to.format.row().is_signed)};
+  to.format.row().kind == FormatKind::mx ? quantize_blocks(job) : quantize_slices(job);
+  to.clipped = static_cast<double>(job.clipped) / static_cast<double>(n);
+  return job.served;
 }
 
 bool fast_decode(const Encoded& from, std::span<float> y) {

@@ -25,7 +25,15 @@ void decode_integer(const Encoded& from, std::span<float> y);
 
 // Its parts, for whoever encodes in another order.
 
-IntegerRange integers_of(const Encoded& to);
+/// What format and options say of all slices.
+struct IntegerRules {
+  explicit IntegerRules(const Encoded& to);
+
+  IntegerRange integers;
+  bool affine, scaled;
+  int symmetric_zero_point;
+  double symmetric_steps;  ///< from 0 to the largest magnitude
+};
 
 /// What is not clipped: min <= 0 <= max, in double as tensors may be.
 struct IntegerFormatRange {
@@ -36,7 +44,7 @@ struct IntegerGrid {
   int zero_point = 0;
 };
 /// Rounded to the precision of `x`, which is not otherwise looked at.
-IntegerGrid integer_grid(IntegerFormatRange range, const Values& x, const Encoded& to);
+IntegerGrid integer_grid(IntegerFormatRange range, const Values& x, const IntegerRules& rules);
 
 /// The range of a slice under the options' calibration.
 ValueRange calibrated_slice(std::span<const float> part, const Encoded& to);
