@@ -25,7 +25,7 @@ struct EncodingOptions {
   Scheme scheme = Scheme::symmetric;  ///< of `int*`; `uint*` are affine whatever this says unless ...
   bool symmetric_unsigned = false;    ///< ... asked: zero point in the middle
   bool full_range = false;            ///< symmetric `int*` down to -2^(b-1), scale max |x| / (2^b - 1) * 2
-  Slicing slicing;                    ///< of fp32 scales, codebooks and zero points
+  Slicing slicing = {};               ///< of fp32 scales, codebooks and zero points
   int block = 0;                      ///< elements of a format's own blocks; 0: its row's
   int axis = -1;                      ///< along which these blocks run
   Calibration calibration = Calibration::minmax;

@@ -70,7 +70,7 @@ ArraySizes array_sizes(const Encoded& encoded) {
   return sizes;
 }
 
-Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
+Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
   check_options(format, options);
   Encoded encoded;
   encoded.format = format;
@@ -78,7 +78,6 @@ Encoded allocate(Format format, std::span<const std::int64_t> shape, const Encod
   encoded.options = options;
 
   const ArraySizes sizes = array_sizes(encoded);
-  encoded.codes.resize(static_cast<std::size_t>(sizes.codes));
   encoded.scales.resize(static_cast<std::size_t>(sizes.scales));
   encoded.zero_points.resize(static_cast<std::size_t>(sizes.zero_points));
   encoded.codebook.resize(static_cast<std::size_t>(sizes.codebook));
@@ -86,6 +85,12 @@ Encoded allocate(Format format, std::span<const std::int64_t> shape, const Encod
   encoded.pair_shifts.resize(static_cast<std::size_t>(sizes.pair_shifts));
   if (sizes.scales + sizes.codebook > 0) encoded.scale_shape = scale_slices(encoded).shape();
   if (sizes.block_scales > 0) encoded.block_scale_shape = block_slices(encoded).shape();
+  return encoded;
+}
+
+Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
+  Encoded encoded = allocate_scales(format, shape, options);
+  encoded.codes.resize(static_cast<std::size_t>(scale_slices(encoded).elements()));
   return encoded;
 }
 
