@@ -63,6 +63,8 @@ std::vector<std::uint8_t> pack(const Encoded& encoded);
 /// `like` gives format, shape and options; InternalError where the bytes have another number than these say,
 /// UserError where spare bits are not 0 or a byte of ternary codes is above 242. `clipped` is not stored.
 Encoded unpack(std::span<const std::uint8_t> bytes, const Encoded& like);
+/// The bytes that pack() gives for a tensor of this format, shape and options; `like` needs nothing else.
+std::int64_t packed_size(const Encoded& like);
 /// Of packed bytes, all scales included, for each element.
 double effective_bits(const Encoded& encoded);
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <ostream>
 
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
@@ -21,7 +22,7 @@ constexpr FormatProperties kShifted{true, true, false, true};
 // A pair with the finer of two steps may keep a number that a larger one of the next pair rounds to below it.
 constexpr FormatProperties kPairs{true, false, true, true};
 // Draws +1 or -1, which it then keeps: 1 and -1 have probability 1.
-constexpr FormatProperties kDrawn{true, false, false, false};
+constexpr FormatProperties kDrawn{true, false, false, false, false};
 // BitNet's scale is the mean of all magnitudes, which decoding changes. NVFP4's smallest block scales are
 // subnormal: one that was rounded up by half is found anew from elements that are half as large.
 constexpr FormatProperties kNotIdempotent{false, true, true, true};
@@ -35,7 +36,7 @@ constexpr std::array kRows{
     FormatRow{"pow2_", power_of_two, 200, 2, 8, true, true, 0, 0, kExact,
      "sign and power of two, and zero", "Miyashita et al. 2016, arXiv:1603.01025; Zhou et al. 2017 (INQ)"},
     FormatRow{"quadratic", quadratic, 300, 2, 8, true, true, 0, 0, kExact,
-     "levels at the squares of integers: fine near zero, coarse at the ends", "Deng et al. 2020 (companding quantization)"},
+     "levels at the squares of integers: fine near zero, coarse at the ends", "square-law companding; cf. Yamamoto 2021 (LCQ), arXiv:2103.07156"},
     FormatRow{"kmeans", kmeans, 400, 1, 8, true, true, 0, 0, {true, true, false, false},
      "a codebook of 2^bits centroids", "Han et al. 2016 (Deep Compression), arXiv:1510.00149"},
     FormatRow{"binary", binary, 601, 1, 1, false, true, 0, 0, {true, true, false, false},
@@ -132,6 +133,8 @@ std::strong_ordering operator<=>(Format a, Format b) {
   if (x != y) return x < y ? std::strong_ordering::less : std::strong_ordering::greater;
   return a.code_ <=> b.code_;
 }
+
+std::ostream& operator<<(std::ostream& out, Format format) { return out << format.name(); }
 
 std::optional<Format> find_format(std::string_view name) {
   if (name == "fp32") return Format(kFp32);

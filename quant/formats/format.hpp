@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <iosfwd>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +35,7 @@ struct FormatProperties {
   bool monotone;   ///< x <= y in one slice or block gives f(x) <= f(y)
   bool symmetric;  ///< f(-x) == -f(x)
   bool zero_to_zero;
+  bool deterministic = true;  ///< false: rounds at random, by a seed
 };
 
 /// A row of the table: one format, or a family of them that differ in bits ("int2" .. "int16").
@@ -76,6 +78,7 @@ class Format {
 
   friend constexpr bool operator==(Format a, Format b) { return a.code_ == b.code_; }
   friend std::strong_ordering operator<=>(Format a, Format b);
+  friend std::ostream& operator<<(std::ostream& out, Format format);  ///< its name
 
  private:
   int code_ = 32;

@@ -12,7 +12,7 @@ namespace bitsmith::quant {
 namespace {
 
 // Base 3: 3^5 = 243 combinations in a byte.
-constexpr std::size_t kTritsOfByte = 5;
+constexpr int kTritsOfByte = 5;
 constexpr std::uint32_t kTritBytes = 243;
 
 bool codes_are_signed(Format format) {
@@ -115,23 +115,22 @@ void read_all(BitReader& from, std::span<float> numbers) {
   for (float& number : numbers) number = std::bit_cast<float>(from.read(32));
 }
 
-std::size_t bytes_of(std::size_t count, int bits) { return (count * static_cast<std::size_t>(bits) + 7) / 8; }
-
-std::size_t packed_size(const Encoded& encoded) {
-  const std::size_t codes = encoded.format.row().kind == FormatKind::ternary
-                                ? (encoded.codes.size() + kTritsOfByte - 1) / kTritsOfByte
-                                : bytes_of(encoded.codes.size(), encoded.format.element_bits());
-  return codes + 4 * (encoded.scales.size() + encoded.codebook.size()) +
-         bytes_of(encoded.zero_points.size(), zero_point_bits(encoded)) +
-         bytes_of(encoded.block_scales.size(), block_scale_bits(encoded)) +
-         bytes_of(encoded.pair_shifts.size(), 1);
-}
+std::int64_t bytes_of(std::int64_t count, int bits) { return (count * bits + 7) / 8; }
 
 }  // namespace
 
+std::int64_t packed_size(const Encoded& like) {
+  const ArraySizes sizes = array_sizes(like);
+  const std::int64_t codes = like.format.row().kind == FormatKind::ternary
+                                 ? (sizes.codes + kTritsOfByte - 1) / kTritsOfByte
+                                 : bytes_of(sizes.codes, like.format.element_bits());
+  return codes + 4 * (sizes.scales + sizes.codebook) + bytes_of(sizes.zero_points, zero_point_bits(like)) +
+         bytes_of(sizes.block_scales, block_scale_bits(like)) + bytes_of(sizes.pair_shifts, 1);
+}
+
 std::vector<std::uint8_t> pack(const Encoded& encoded) {
   std::vector<std::uint8_t> bytes;
-  bytes.reserve(packed_size(encoded));
+  bytes.reserve(static_cast<std::size_t>(packed_size(encoded)));
   BitWriter to(bytes);
   write_codes(encoded, to);
   to.finish();
@@ -140,13 +139,15 @@ std::vector<std::uint8_t> pack(const Encoded& encoded) {
   write_all(encoded.codebook, to);
   write_all(encoded.block_scales, block_scale_bits(encoded), to);
   write_all(encoded.pair_shifts, 1, to);
-  base::require(bytes.size() == packed_size(encoded), "packed bytes have another number than their layout");
+  base::require(std::ssize(bytes) == packed_size(encoded),
+                "packed bytes have another number than their layout");
   return bytes;
 }
 
 Encoded unpack(std::span<const std::uint8_t> bytes, const Encoded& like) {
   Encoded encoded = allocate(like.format, like.shape, like.options);
-  base::require(bytes.size() == packed_size(encoded), "packed bytes have another number than their layout");
+  base::require(std::ssize(bytes) == packed_size(encoded),
+                "packed bytes have another number than their layout");
   BitReader from(bytes);
   read_codes(from, encoded);
   from.finish();

@@ -56,6 +56,21 @@ int block_scale_bits(const Encoded& encoded) {
   return encoded.format.row().kind == FormatKind::vector_scaled ? encoded.options.scale_bits : 8;
 }
 
+ArraySizes array_sizes(const Encoded& encoded) {
+  const FormatRow& row = encoded.format.row();
+  const Slices slices = scale_slices(encoded);
+  const std::int64_t entries = codebook_entries(encoded.format);
+  ArraySizes sizes;
+  sizes.codes = slices.elements();
+  if (row.kind != FormatKind::mx && row.kind != FormatKind::micro_exponent && entries == 0)
+    sizes.scales = slices.size();
+  if (has_zero_points(row, encoded.options)) sizes.zero_points = slices.size();
+  sizes.codebook = slices.size() * entries;
+  if (has_block_scales(row.kind)) sizes.block_scales = block_slices(encoded).size();
+  if (row.kind == FormatKind::micro_exponent) sizes.pair_shifts = pair_slices(encoded).size();
+  return sizes;
+}
+
 Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
   check_options(format, options);
   Encoded encoded;
@@ -63,29 +78,20 @@ Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, cons
   encoded.shape.assign(shape.begin(), shape.end());
   encoded.options = options;
 
-  const FormatRow& row = format.row();
-  const Slices slices = scale_slices(encoded);
-  const std::size_t count = static_cast<std::size_t>(slices.size());
-  const std::size_t entries = static_cast<std::size_t>(codebook_entries(format));
-  if (row.kind != FormatKind::mx && row.kind != FormatKind::micro_exponent)
-    encoded.scale_shape = slices.shape();
-  if (row.kind != FormatKind::mx && row.kind != FormatKind::micro_exponent && entries == 0)
-    encoded.scales.resize(count);
-  if (has_zero_points(row, options)) encoded.zero_points.resize(count);
-  encoded.codebook.resize(count * entries);
-  if (has_block_scales(row.kind)) {
-    const Slices blocks = block_slices(encoded);
-    encoded.block_scales.resize(static_cast<std::size_t>(blocks.size()));
-    encoded.block_scale_shape = blocks.shape();
-  }
-  if (row.kind == FormatKind::micro_exponent)
-    encoded.pair_shifts.resize(static_cast<std::size_t>(pair_slices(encoded).size()));
+  const ArraySizes sizes = array_sizes(encoded);
+  encoded.scales.resize(static_cast<std::size_t>(sizes.scales));
+  encoded.zero_points.resize(static_cast<std::size_t>(sizes.zero_points));
+  encoded.codebook.resize(static_cast<std::size_t>(sizes.codebook));
+  encoded.block_scales.resize(static_cast<std::size_t>(sizes.block_scales));
+  encoded.pair_shifts.resize(static_cast<std::size_t>(sizes.pair_shifts));
+  if (sizes.scales + sizes.codebook > 0) encoded.scale_shape = scale_slices(encoded).shape();
+  if (sizes.block_scales > 0) encoded.block_scale_shape = block_slices(encoded).shape();
   return encoded;
 }
 
 Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
   Encoded encoded = allocate_scales(format, shape, options);
-  encoded.codes.resize(static_cast<std::size_t>(scale_slices(encoded).elements()));
+  encoded.codes.resize(static_cast<std::size_t>(array_sizes(encoded).codes));
   return encoded;
 }
 

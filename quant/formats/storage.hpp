@@ -9,6 +9,12 @@
 
 namespace bitsmith::quant {
 
+/// Elements of each array that format, shape and options give.
+struct ArraySizes {
+  std::int64_t codes = 0, scales = 0, zero_points = 0, codebook = 0, block_scales = 0, pair_shifts = 0;
+};
+ArraySizes array_sizes(const Encoded& encoded);
+
 /// An Encoded whose arrays have the sizes that format, shape and options give them, all filled with 0.
 /// Throws UserError as check_options and Slices do.
 Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options);

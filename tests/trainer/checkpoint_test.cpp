@@ -66,7 +66,7 @@ bool same_numbers(const Network& a, const Network& b) {
 
 LayerQuantization four_bits(float clip) {
   LayerQuantization q;
-  q.weight_bits = 4;
+  q.weight_format = 4;
   q.weight_granularity = quant::Granularity::tensor;
   q.weight_clip = {clip};
   q.activation_bits = 6;
@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(everything_comes_back_to_the_bit) {
   BOOST_TEST((loaded.state.optimizer.first == checkpoint.state.optimizer.first));
   BOOST_TEST(loaded.state.optimizer.second.empty());
   BOOST_TEST(loaded.seed == ~std::uint64_t{0});
-  BOOST_TEST(other.quantization(0).weight_bits == 4);
+  BOOST_TEST(other.quantization(0).weight_format == 4);
   BOOST_TEST(other.quantization(0).weight_clip.at(0) == 0.8f);
   BOOST_TEST((other.quantization(0).weight_granularity == quant::Granularity::tensor));
   BOOST_TEST(other.quantization(0).activation_bits == 6);
