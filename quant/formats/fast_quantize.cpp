@@ -26,6 +26,7 @@ constexpr std::int64_t kPart = 1 << 16;     // elements for one thread at a time
 constexpr std::int64_t kStretch = 1 << 12;  // elements read ahead: far enough for memory to answer
 constexpr std::int64_t kLineBytes = 64;
 constexpr int kMostByteBits = 8;
+constexpr double kLargestFloat = std::numeric_limits<float>::max();
 constexpr long kAssumedCache = 32L << 20;
 
 const FormatKernels& kernels() {
@@ -50,8 +51,8 @@ bool serves(const Encoded& e) {
   const EncodingOptions& options = e.options;
   switch (e.format.row().kind) {
     case FormatKind::integer:
-      return e.format.element_bits() <= kMostByteBits && options.calibration == Calibration::minmax &&
-             options.rounding == Rounding::even && scale_slices(e).contiguous();
+      return e.format.element_bits() <= kMostByteBits && options.rounding == Rounding::even &&
+             scale_slices(e).contiguous();
     case FormatKind::minifloat:
       return options.scale_rule == ScaleRule::range && options.rounding == Rounding::even &&
              options.saturate && scale_slices(e).contiguous();
@@ -141,17 +142,22 @@ class SliceQuantizer {
     return {-largest, largest};
   }
 
-  SliceGrid grid(MinMax range) const {
+  /// Of a slice whose smallest and largest values are known.
+  SliceGrid grid(std::int64_t from, std::int64_t count, MinMax range) const {
     if (!std::isfinite(range.min) || !std::isfinite(range.max)) return {};
-    const IntegerGrid grid =
-        integer_ ? integer_grid({std::min(double{range.min}, 0.0), std::max(double{range.max}, 0.0)},
-                                Values(x_), rules_)
-                 : IntegerGrid{usable_scale(Values(x_).quotient(double{range.max}, shape_.largest)), 0};
-    const double most =
-        integer_ ? std::max(rules_.integers.high - grid.zero_point, grid.zero_point - rules_.integers.low)
-                 : double{shape_.largest};
-    return {static_cast<float>(grid.scale), grid.zero_point,
-            grid.scale * most < double{std::numeric_limits<float>::max()}};
+    if (!integer_) {
+      const double scale = usable_scale(Values(x_).quotient(double{range.max}, shape_.largest));
+      return {static_cast<float>(scale), 0, scale * double{shape_.largest} < kLargestFloat};
+    }
+    IntegerFormatRange kept{std::min(double{range.min}, 0.0), std::max(double{range.max}, 0.0)};
+    if (to_.options.calibration != Calibration::minmax) {
+      const ValueRange found =
+          calibrated_slice(x_.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)), to_);
+      kept = {double{found.low}, double{found.high}};
+    }
+    const auto [scale, zero] = integer_grid(kept, Values(x_), rules_);
+    const int most = std::max(rules_.integers.high - zero, zero - rules_.integers.low);
+    return {static_cast<float>(scale), zero, scale * most < kLargestFloat};
   }
 
   void keep(std::int64_t slice, const SliceGrid& grid) const {
@@ -200,7 +206,7 @@ void quantize_short_slices(const SliceQuantizer& quantizer, const Slices& slices
     std::int64_t from = slices.first(first), clipped = 0;
     for (std::int64_t s = first; s < last && job.served; ++s) {
       const std::int64_t count = slices.length(s);
-      const SliceGrid grid = quantizer.grid(quantizer.range(from, from + count));
+      const SliceGrid grid = quantizer.grid(from, count, quantizer.range(from, from + count));
       if (!grid.usable) {
         job.served = false;
         break;
@@ -226,7 +232,7 @@ void quantize_long_slice(const SliceQuantizer& quantizer, std::int64_t slice, st
     finite = finite && std::isfinite(part.min) && std::isfinite(part.max);
     range = {std::min(range.min, part.min), std::max(range.max, part.max)};
   }
-  const SliceGrid grid = finite ? quantizer.grid(range) : SliceGrid{};
+  const SliceGrid grid = finite ? quantizer.grid(from, length, range) : SliceGrid{};
   if (!grid.usable) {
     job.served = false;
     return;
@@ -289,7 +295,7 @@ bool decode_slices(const Encoded& from, std::span<float> y) {
   std::atomic<bool> served = true;
   const auto stretch = [&](std::int64_t s, std::int64_t begin, std::int64_t end) {
     const float scale = from.scales[static_cast<std::size_t>(s)];
-    if (!(double{scale} * most < double{std::numeric_limits<float>::max()})) {
+    if (!(double{scale} * most < kLargestFloat)) {
       served = false;
       return;
     }

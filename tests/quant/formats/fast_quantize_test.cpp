@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "quant/base/cpu.hpp"
+#include "quant/base/error.hpp"
 #include "quant/base/random.hpp"
+#include "quant/calibration_methods.hpp"
 #include "quant/formats/storage.hpp"
 #include "quant/kernels/format_kernels.hpp"
 
@@ -115,6 +117,26 @@ BOOST_AUTO_TEST_CASE(integers_are_the_references_bits_under_every_scheme) {
       }
 }
 
+BOOST_AUTO_TEST_CASE(integers_are_the_references_bits_under_every_calibration) {
+  const Shape shape{6, 300};
+  const auto x = awkward(elements(shape), 8, 2);
+  for (const CalibrationRow& row : calibration_methods())
+    for (const Slicing& slicing : {Slicing{}, Slicing{Grain::channel, 0, 0}, Slicing{Grain::group, -1, 32}})
+      for (int bits : {2, 4, 8}) {
+        BOOST_TEST_CONTEXT(row.name << " at " << bits << " bits") {
+          compare(x, shape, Format(bits), {.slicing = slicing, .calibration = row.kind}, true);
+          if (row.symmetric_only) {
+            const EncodingOptions affine{
+                .scheme = Scheme::affine, .slicing = slicing, .calibration = row.kind};
+            BOOST_CHECK_THROW(encode(x, shape, Format(bits), affine), base::UserError);
+          } else {
+            compare(x, shape, Format(bits),
+                    {.scheme = Scheme::affine, .slicing = slicing, .calibration = row.kind}, true);
+          }
+        }
+      }
+}
+
 BOOST_AUTO_TEST_CASE(minifloats_are_the_references_bits) {
   const Shape shape{7, 3, 41};
   for (Format format : with_fast_path(FormatKind::minifloat))
@@ -175,7 +197,6 @@ BOOST_AUTO_TEST_CASE(what_the_fast_loops_cannot_do_falls_back) {
   const auto x = awkward(128, 5, 1);
   compare(x, shape, Format(4), {.slicing = {Grain::channel, 1, 0}}, false);
   compare(x, shape, Format(4), {.rounding = Rounding::away}, false);
-  compare(x, shape, Format(4), {.calibration = Calibration::mse}, false);
   compare(x, shape, kMxfp4, {.block = 16}, false);
   compare(x, shape, kMxfp4, {.axis = 0}, false);
 }
