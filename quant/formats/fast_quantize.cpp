@@ -22,9 +22,8 @@ namespace {
 constexpr std::int64_t kMxBlock = 32;
 constexpr std::int64_t kPiece = 1024;  // elements whose bytes become codes while they are in the cache
 constexpr std::int64_t kLeastAhead = 1 << 10, kMostAhead = 1 << 12;  // elements until memory has answered
-constexpr std::int64_t kPart = 1 << 16;     // elements for one thread at a time: 256 KiB, of the second level
-constexpr std::int64_t kStretch = 1 << 12;  // elements read ahead: far enough for memory to answer
-constexpr std::int64_t kLineBytes = 64;
+constexpr std::int64_t kPart = 1 << 16;  // elements for one thread at a time: 256 KiB, of the second level
+constexpr std::int64_t kLeastStreamed = 256;  // below that, the lines at both ends cost more than is won
 constexpr int kMostByteBits = 8;
 constexpr double kLargestFloat = std::numeric_limits<float>::max();
 constexpr long kAssumedCache = 32L << 20;
@@ -71,8 +70,11 @@ bool larger_than_caches(std::size_t bytes) {
 /// Writes stretches of the outputs.
 class Writer {
  public:
-  Writer(const FastOutputs& outputs, bool is_signed)
-      : outputs_(outputs), is_signed_(is_signed), streams_(larger_than_caches(outputs.values.size_bytes())) {}
+  /// `stretch`: how many elements most stretches have.
+  Writer(const FastOutputs& outputs, bool is_signed, std::int64_t stretch)
+      : outputs_(outputs),
+        is_signed_(is_signed),
+        streams_(stretch >= kLeastStreamed && larger_than_caches(outputs.values.size_bytes())) {}
 
   /// `quantize(at, n, output)` for all of the `count` elements from `from` on, in pieces of whole blocks;
   /// returns the sum of what it returns.
@@ -256,6 +258,9 @@ void quantize_slices(Job& job) {
 struct BlockRows {
   std::int64_t rows, row, blocks;  // their number, elements and blocks of each
 
+  /// Elements that one part of the work has in one piece.
+  std::int64_t stretch() const { return row == kMxBlock ? std::min(rows * row, kPart) : row; }
+
   explicit BlockRows(const Encoded& e) {
     const std::int64_t elements = scale_slices(e).elements();
     const std::int64_t last = e.shape.empty() ? 1 : e.shape.back();
@@ -340,13 +345,18 @@ bool decode_blocks(const Encoded& from, std::span<float> y) {
 
 bool fast_quantize(std::span<const float> x, Encoded& to, const FastOutputs& outputs) {
   const std::size_t n = static_cast<std::size_t>(scale_slices(to).elements());
-  base::require(x.size() == n && (outputs.codes.empty() || outputs.codes.size() == n) &&
-                    (outputs.bytes.empty() || outputs.bytes.size() == n) &&
-                    (outputs.values.empty() || outputs.values.size() == n),
+  const auto fits = [&](std::size_t size) { return size == n || size == 0; };
+  base::require(x.size() == n && fits(outputs.codes.size()) && fits(outputs.bytes.size()) &&
+                    fits(outputs.values.size()),
                 "fast_quantize: outputs have as many elements as the tensor");
+  base::require(!outputs.codes.empty() || !outputs.bytes.empty() || !outputs.values.empty(),
+                "fast_quantize: no output");
   if (!serves(to)) return false;
-  Job job{x, to, Writer(outputs, to.format.row().kind == FormatKind::integer && to.format.row().is_signed)};
-  to.format.row().kind == FormatKind::mx ? quantize_blocks(job) : quantize_slices(job);
+  const FormatRow& row = to.format.row();
+  const bool blocks = row.kind == FormatKind::mx;
+  const std::int64_t stretch = blocks ? BlockRows(to).stretch() : scale_slices(to).longest();
+  Job job{x, to, Writer(outputs, row.kind == FormatKind::integer && row.is_signed, stretch)};
+  blocks ? quantize_blocks(job) : quantize_slices(job);
   to.clipped = static_cast<double>(job.clipped) / static_cast<double>(n);
   return job.served;
 }

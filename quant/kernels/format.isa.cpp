@@ -15,16 +15,16 @@
 namespace bitsmith::quant::BITSMITH_ISA {
 namespace {
 
-constexpr float kRounder =
-    12582912.0f;  // adding and subtracting 1.5 * 2^23 rounds |v| < 2^22, halves to even
+// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even, for |v| < 2^22.
+constexpr float kRounder = 12582912.0f;
 constexpr std::int32_t kMantissaBits = 23, kExponentBias = 127;
 constexpr std::uint32_t kMagnitude = 0x7fffffff, kExponent = 0x7f800000;
 constexpr std::int64_t kLineBytes = 64, kLine = kLineBytes / sizeof(float);
 constexpr std::int64_t kTurn = 4 * kLine;    // elements between reading ahead and writing
 constexpr std::int64_t kBlock = 32;          // of OCP MX
 constexpr std::int32_t kLargestScale = 254;  // the one above is NaN
-constexpr std::int32_t kLeastField = 40,
-                       kMostField = 220;  // exponents at which every constant below is normal
+// Exponents of a block's largest number at which all that is computed from it is a normal number.
+constexpr std::int32_t kLeastField = 40, kMostField = 220;
 
 inline std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
 inline float float_of(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
@@ -49,6 +49,11 @@ inline void stream_line(const float* from, float* to) {
 #endif
 }
 
+/// Fetching never faults, so it may go beyond the tensor.
+inline void read_ahead(const float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; i += kLine) __builtin_prefetch(x + i, 0, 2);
+}
+
 /// `loop(has_bytes, has_values, x, n, bytes, values)` on stretches of x, all but the first and the last kTurn
 /// long; returns the sum of what it returns.
 template <bool kBytes, bool kValues, bool kStreams, typename Loop>
@@ -67,7 +72,7 @@ inline std::int64_t turns_of(const float* x, std::int64_t n, std::int64_t ahead,
     sum += loop(has_bytes, has_values, x, i, bytes_at(0), values_at(0));
   }
   for (; i + kTurn <= n; i += kTurn) {
-    for (std::int64_t line = 0; line < kTurn; line += kLine) __builtin_prefetch(x + i + ahead + line, 0, 2);
+    read_ahead(x + i + ahead, kTurn);
     if constexpr (kStreams) {
       alignas(kLineBytes) float held[kTurn];
       sum += loop(has_bytes, has_values, x + i, std::int64_t{kTurn}, bytes_at(i), held);
@@ -237,8 +242,7 @@ inline std::int64_t mx_loop(const float* x, std::int64_t n, std::int64_t ahead, 
   StreamedBlocks streamed(out.values);
   std::int64_t clipped = 0, from = 0;
   for (; from + kBlock <= n; from += kBlock) {
-    for (std::int64_t line = 0; line < kBlock; line += kLine)
-      __builtin_prefetch(x + from + ahead + line, 0, 2);
+    read_ahead(x + from + ahead, kBlock);
     float* values = kStreams ? streamed.place() : kValues ? out.values + from : nullptr;
     const std::int64_t count = mx_block<kBytes, kValues>(x + from, kBlock, shape, scales++,
                                                          kBytes ? out.bytes + from : nullptr, values);

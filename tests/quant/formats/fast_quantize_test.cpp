@@ -208,6 +208,22 @@ BOOST_AUTO_TEST_CASE(long_slices_and_large_tensors_are_the_references_bits) {
   compare(x, shape, format, {.slicing = format == kMxfp4 ? Slicing{} : Slicing{Grain::channel, 0, 0}}, true);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_larger_than_the_caches_is_decoded_like_its_codes) {
+  const auto width = static_cast<std::int64_t>(base::cpu_info().l3_bytes / (256 * 4) + 4096 + 7);
+  const Shape shape{256, width};
+  const auto x = awkward(elements(shape), 9, 1);
+  std::vector<float> values(x.size());
+  for (Format format : {Format(8), kFp8E4m3, kMxfp4}) {
+    const EncodingOptions options{.slicing = format == kMxfp4 ? Slicing{} : Slicing{Grain::channel, 0, 0}};
+    Encoded encoded = allocate(format, shape, options);
+    BOOST_TEST(fast_quantize(x, encoded, {.codes = encoded.codes, .values = values}));
+    BOOST_TEST(same(values, decode(encoded)));
+    std::vector<float> alone(x.size());
+    quantize_dequantize(x, shape, format, options, alone);
+    BOOST_TEST(same(alone, values));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(every_instruction_set_gives_the_same_bits_streaming_or_not_at_any_alignment) {
   const MinifloatShape e2m1{2, 1, 1, 7, 6, 2}, e5m2{5, 2, 15, 0x7b, 57344, 15};
   struct Result {
