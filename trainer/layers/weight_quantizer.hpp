@@ -9,7 +9,8 @@
 namespace bitsmith::trainer {
 
 /// Latent weights -> what the forward multiplies with. Scales follow the latent weights: clip * max|w| /
-/// largest level, per output channel or per tensor; 1 where all weights are zero.
+/// largest level, per output channel or per tensor; 1 where all weights are zero. Or they are fixed, where
+/// LayerQuantization::weight_scales says so.
 class WeightQuantizer {
  public:
   /// Fits scales and quantized weights to the present latent weights (outputs x the rest).

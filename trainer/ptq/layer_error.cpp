@@ -1,0 +1,60 @@
+#include "trainer/ptq/layer_error.hpp"
+
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "trainer/layers/weight_quantizer.hpp"
+#include "trainer/ptq/node_walk.hpp"
+
+namespace bitsmith::trainer::ptq {
+namespace {
+
+Likeness compare(std::span<const float> wanted, std::span<const float> got) {
+  double signal = 0, noise = 0, other = 0, product = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const auto x = static_cast<double>(wanted[i]), y = static_cast<double>(got[i]);
+    signal += x * x;
+    other += y * y;
+    noise += (x - y) * (x - y);
+    product += x * y;
+  }
+  if (noise == 0) return {std::numeric_limits<double>::infinity(), 1};
+  const double length = std::sqrt(signal * other);
+  return {10 * std::log10(signal / noise), length > 0 ? product / length : 0};
+}
+
+std::span<const float> values(const Tensor& tensor) {
+  return {tensor.data(), static_cast<std::size_t>(tensor.elements())};
+}
+
+Likeness compare_weights(const Network& quantized, const Network& reference, int layer) {
+  const std::string name = reference.info().layers[static_cast<std::size_t>(layer)].name + ".weight";
+  const Parameter& got = *quantized.find_parameter(name);
+  const auto& wanted = reference.find_parameter(name)->value;
+  if (!quantized.quantization(layer).quantizes_weights()) return compare(wanted, got.value);
+  WeightQuantizer quantizer;
+  quantizer.update(got, quantized.quantization(layer));
+  return compare(wanted, {quantizer.values(), got.value.size()});
+}
+
+}  // namespace
+
+std::vector<LayerError> layer_errors(const Network& quantized, const Network& reference,
+                                     const Tensor& images) {
+  const quant::NetworkInfo& info = reference.info();
+  NodeWalk wanted(reference, images), got(quantized, images);
+  std::vector<LayerError> errors;
+  for (int node = 1; node < static_cast<int>(info.nodes.size()); ++node) {
+    wanted.run(node);
+    got.run(node);
+    if (errors.size() < info.layers.size() && info.layers[errors.size()].node == node)
+      errors.push_back({compare_weights(quantized, reference, static_cast<int>(errors.size())),
+                        compare(values(wanted.value(node)), values(got.value(node)))});
+    wanted.release(node);
+    got.release(node);
+  }
+  return errors;
+}
+
+}  // namespace bitsmith::trainer::ptq
