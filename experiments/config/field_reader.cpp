@@ -192,7 +192,8 @@ void FieldReader::visit(const Field& field, FieldValue value) {
       std::visit(ValueReader(field, value, entry.value, path, places_), value);
     }
   }
-  if (field.required && !places_.given(path))
+  const bool excused = !field.unless.empty() && places_.given(std::string(field.unless));
+  if (field.required && !excused && !places_.given(path))
     places_.problem(path, "is required; allowed: " + field.allowed(value));
 }
 

@@ -1,0 +1,90 @@
+#include "experiments/config/fields.hpp"
+
+namespace bitsmith::experiments {
+
+namespace {
+
+void visit_adaround(FieldVisitor& visitor, trainer::ptq::AdaRoundOptions& options) {
+  visitor.visit({.name = "iterations",
+                 .meaning = "of learning which weights of a layer are rounded up",
+                 .unit = "iterations",
+                 .range = between(1, 1e6)},
+                &options.iterations);
+  visitor.visit({.name = "positions",
+                 .meaning = "output positions that a layer is fitted to, spread over all images",
+                 .range = between(1, 1e7)},
+                &options.positions);
+  visitor.visit({.name = "batch", .meaning = "positions in one iteration", .range = between(1, 65536)},
+                &options.batch);
+  visitor.visit(
+      {.name = "learning_rate", .meaning = "of Adam; less for more iterations", .range = above_up_to(0, 1)},
+      &options.learning_rate);
+  visitor.visit({.name = "regularization",
+                 .meaning = "weight of what draws every weight to one of its two levels",
+                 .range = between(0, 10)},
+                &options.regularization);
+  visitor.visit({.name = "warmup",
+                 .meaning = "share of the iterations without regularization",
+                 .range = from_up_to_below(0, 1)},
+                &options.warmup);
+  visitor.visit({.name = "beta_start",
+                 .meaning = "exponent of the regularization after the warm-up",
+                 .range = between(1, 100)},
+                &options.beta_start);
+  visitor.visit(
+      {.name = "beta_end", .meaning = "exponent at the end, along half a cosine", .range = between(1, 100)},
+      &options.beta_end);
+}
+
+}  // namespace
+
+void visit_fields(FieldVisitor& visitor, PtqConfig& options) {
+  visit_choice(visitor,
+               {.name = "mode",
+                .meaning = "activations in fp32, in integers at scales found by calibration, or in integers "
+                           "at a scale found for each image as it comes",
+                .choices = {"weight_only", "static", "dynamic"}},
+               options.mode);
+  visitor.visit({.name = "weights",
+                 .meaning = "of every layer but the first and last, which quantization.first_layer_bits and "
+                            "last_layer_bits set",
+                 .unit = "bits",
+                 .range = between(2, 8)},
+                &options.weights);
+  visitor.visit({.name = "activations", .meaning = "likewise", .unit = "bits", .range = between(2, 8)},
+                &options.activations);
+  visitor.visit({.name = "policy",
+                 .meaning = "bits of every layer, a YAML file as a run leaves it beside its results",
+                 .empty = "ptq.weights and ptq.activations for all"},
+                &options.policy);
+  trainer::ptq::PtqOptions& steps = options.steps;
+  visitor.visit({.name = "fold_batch_norms",
+                 .meaning = "into the weights and biases before them; equalize and absorb_biases need it"},
+                &steps.fold_batch_norms);
+  visitor.visit({.name = "equalize",
+                 .meaning = "make the ranges of connected layers' channels equal (ReLU6 becomes ReLU)"},
+                &steps.equalize);
+  visitor.visit({.name = "absorb_biases",
+                 .meaning = "move what a channel always has into the biases of the layer that reads it"},
+                &steps.absorb_biases);
+  visit_choice(visitor,
+               {.name = "rounding",
+                .meaning = "of weights: to the nearest level, or up or down as the layer's output wants it",
+                .choices = {"nearest", "adaround"}},
+               steps.rounding);
+  visit_choice(visitor,
+               {.name = "bias_correction",
+                .meaning = "give layers their mean output back: not, from what batch norms know, from images",
+                .choices = {"none", "analytic", "empirical"}},
+               steps.bias_correction);
+  visitor.visit({.name = "images",
+                 .meaning = "training images, at most, that rounding and bias correction look at",
+                 .unit = "images",
+                 .range = between(1, 1e6)},
+                &steps.images);
+  visitor.begin_group("adaround", "learnt rounding, layer by layer");
+  visit_adaround(visitor, steps.adaround);
+  visitor.end_group();
+}
+
+}  // namespace bitsmith::experiments
