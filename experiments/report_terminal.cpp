@@ -26,8 +26,6 @@ std::string amount(double value) {
   return fmt::format("{:.{}f}", value, size >= 100 ? 1 : size >= 1 ? 2 : 4);
 }
 
-std::string bits_text(int bits) { return bits == quant::kFloatBits ? "fp32" : std::to_string(bits); }
-
 std::string bar(double share) {
   constexpr int full_width = 24;
   if (!std::isfinite(share)) return {};
@@ -90,9 +88,9 @@ std::string winner_table(const RunResults& results) {
     const LayerCost& cost = winner.layers[i];
     total += cost.microseconds;
     table.add({layer.name, std::string(quant::layer_kind_name(layer.kind)), std::to_string(layer.weights()),
-               bits_text(winner.policy.layers[i].weight), bits_text(winner.policy.layers[i].activation),
-               cost.kernel.empty() ? "-" : cost.kernel, value_text(cost.microseconds, 1),
-               value_text(cost.measured_microseconds, 1),
+               quant::short_name(winner.policy.layers[i].weight),
+               quant::short_name(winner.policy.layers[i].activation), cost.kernel.empty() ? "-" : cost.kernel,
+               value_text(cost.microseconds, 1), value_text(cost.measured_microseconds, 1),
                std::isfinite(cost.share) ? fmt::format("{:.1f}", 100 * cost.share) : "-", bar(cost.share)});
   }
   if (std::isfinite(total) && total > 0) {

@@ -46,14 +46,22 @@ class Table {
     check(name, array.extents, {rows_, columns});
     return std::move(array.values);
   }
+  quant::Format format(int code) const {
+    const auto found = quant::format_of_code(code);
+    if (!found)
+      throw base::UserError(
+          fmt::format("{}: a layer has a format of the unknown code {}; the file is damaged",
+                      file_.path().string(), code));
+    return *found;
+  }
   std::vector<quant::Policy> policies(const std::string& prefix, std::size_t layers) const {
-    const auto weight = matrix<std::uint8_t>(prefix + "weight_bits", layers);
-    const auto activation = matrix<std::uint8_t>(prefix + "activation_bits", layers);
+    const auto weight = matrix<std::int32_t>(prefix + "weight_bits", layers);
+    const auto activation = matrix<std::int32_t>(prefix + "activation_bits", layers);
     std::vector<quant::Policy> list(rows_);
     for (std::size_t row = 0; row < rows_; ++row) {
       if (layers == 0 || weight[row * layers] == 0) continue;
       for (std::size_t i = row * layers; i < (row + 1) * layers; ++i)
-        list[row].layers.push_back({weight[i], activation[i]});
+        list[row].layers.push_back({format(weight[i]), format(activation[i])});
     }
     return list;
   }
@@ -223,13 +231,13 @@ void read_winner(const File& file, std::int64_t schema, RunResults& results) {
   Winner& winner = results.winner;
   winner.method = table.text("method");
   winner.other_microseconds = table.number("other_microseconds");
-  const auto weight = table.numbers<std::uint8_t>("weight_bits");
-  const auto activation = table.numbers<std::uint8_t>("activation_bits");
+  const auto weight = table.numbers<std::int32_t>("weight_bits");
+  const auto activation = table.numbers<std::int32_t>("activation_bits");
   const auto kernel = table.strings("kernel");
   const auto microseconds = table.numbers<double>("microseconds");
   const auto share = table.numbers<double>("share");
   for (std::size_t i = 0; i < weight.size(); ++i) {
-    winner.policy.layers.push_back({weight[i], activation[i]});
+    winner.policy.layers.push_back({table.format(weight[i]), table.format(activation[i])});
     winner.layers.push_back({kernel[i], microseconds[i], share[i], kUnknown});
   }
   if (schema < 2) return;

@@ -64,18 +64,17 @@ auto column(const Rows& rows, Get get) {
 const std::string layer_scale = "layers/name";
 const std::string metric_scale = "metrics/name";
 
-/// Bits as bytes; a policy without layers is a row of zeros.
+/// Codes of formats; a policy without layers is a row of zeros.
 template <class Rows, class GetPolicy>
-std::vector<std::uint8_t> bits_matrix(const Rows& rows, std::size_t layers, int quant::LayerBits::*which,
-                                      GetPolicy get_policy) {
-  std::vector<std::uint8_t> bits;
+std::vector<std::int32_t> bits_matrix(const Rows& rows, std::size_t layers,
+                                      quant::Format quant::LayerFormats::*which, GetPolicy get_policy) {
+  std::vector<std::int32_t> bits;
   for (const auto& row : rows) {
     const quant::Policy& policy = get_policy(row);
     base::require(policy.layers.empty() || policy.layers.size() == layers,
                   "results: a policy of another network");
     for (std::size_t i = 0; i < layers; ++i)
-      bits.push_back(policy.layers.empty() ? std::uint8_t{0}
-                                           : static_cast<std::uint8_t>(policy.layers[i].*which));
+      bits.push_back(policy.layers.empty() ? 0 : (policy.layers[i].*which).code());
   }
   return bits;
 }
@@ -83,10 +82,12 @@ std::vector<std::uint8_t> bits_matrix(const Rows& rows, std::size_t layers, int 
 template <class Rows, class GetPolicy>
 void write_policies(Table& table, const std::string& prefix, const Rows& rows, std::size_t layers,
                     GetPolicy get_policy) {
-  table.matrix(prefix + "weight_bits", bits_matrix(rows, layers, &quant::LayerBits::weight, get_policy),
-               rows.size(), layers, layer_scale, "bits", "weight bits per layer; 32 is fp32, 0 no policy");
+  table.matrix(
+      prefix + "weight_bits", bits_matrix(rows, layers, &quant::LayerFormats::weight, get_policy),
+      rows.size(), layers, layer_scale, "bits",
+      "weight format per layer: bits of integers; 32 is fp32, 0 no policy, others: see format_codes");
   table.matrix(prefix + "activation_bits",
-               bits_matrix(rows, layers, &quant::LayerBits::activation, get_policy), rows.size(), layers,
+               bits_matrix(rows, layers, &quant::LayerFormats::activation, get_policy), rows.size(), layers,
                layer_scale, "bits", "input activation bits per layer; 32 is fp32, 0 no policy");
 }
 
@@ -243,11 +244,12 @@ void write_winner(File& file, const RunResults& results) {
   file.set_attribute("winner", "deployed_test_accuracy", winner.deployed_test_accuracy);
   file.set_attribute("winner", "agreement", winner.agreement);
   table.rows_are(layer_scale);
-  const auto bits = [&](int quant::LayerBits::*which) {
-    return column(winner.policy.layers, [&](auto& row) { return static_cast<std::uint8_t>(row.*which); });
+  const auto bits = [&](quant::Format quant::LayerFormats::*which) {
+    return column(winner.policy.layers, [&](auto& row) { return std::int32_t{(row.*which).code()}; });
   };
-  table.numbers("weight_bits", bits(&quant::LayerBits::weight), "bits", "weight bits; 32 is fp32");
-  table.numbers("activation_bits", bits(&quant::LayerBits::activation), "bits",
+  table.numbers("weight_bits", bits(&quant::LayerFormats::weight), "bits",
+                "weight format: bits of integers; 32 is fp32, others: see format_codes");
+  table.numbers("activation_bits", bits(&quant::LayerFormats::activation), "bits",
                 "input activation bits; 32 is fp32");
   table.strings("kernel", column(winner.layers, [](auto& row) { return row.kernel; }),
                 "kernel that was priced");

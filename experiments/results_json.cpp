@@ -6,6 +6,7 @@
 #include "experiments/verdict.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/yaml.hpp"
+#include "quant/format_json.hpp"
 
 namespace bitsmith::experiments {
 
@@ -19,9 +20,9 @@ Json shape(const quant::Shape& size) { return {size.channels, size.height, size.
 
 void add_policy(Json& row, const quant::Policy& policy) {
   Json weight = Json::array(), activation = Json::array();
-  for (const quant::LayerBits& bits : policy.layers) {
-    weight.push_back(bits.weight);
-    activation.push_back(bits.activation);
+  for (const quant::LayerFormats& bits : policy.layers) {
+    weight.push_back(quant::format_json<Json>(bits.weight));
+    activation.push_back(quant::format_json<Json>(bits.activation));
   }
   row["weight_bits"] = std::move(weight);
   row["activation_bits"] = std::move(activation);
@@ -59,8 +60,8 @@ Json winner_json(const RunResults& results) {
   for (std::size_t i = 0; i < winner.layers.size(); ++i) {
     Json row;
     row["name"] = results.layers[i].name;
-    row["weight_bits"] = winner.policy.layers[i].weight;
-    row["activation_bits"] = winner.policy.layers[i].activation;
+    row["weight_bits"] = quant::format_json<Json>(winner.policy.layers[i].weight);
+    row["activation_bits"] = quant::format_json<Json>(winner.policy.layers[i].activation);
     row["kernel"] = winner.layers[i].kernel.empty() ? Json(nullptr) : Json(winner.layers[i].kernel);
     row["microseconds"] = number(winner.layers[i].microseconds);
     row["share"] = number(winner.layers[i].share);

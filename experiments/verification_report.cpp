@@ -4,6 +4,7 @@
 
 #include "experiments/text_table.hpp"
 #include "experiments/verification.hpp"
+#include "quant/format_json.hpp"
 
 namespace bitsmith::experiments {
 
@@ -43,9 +44,9 @@ std::string verification_json(const Verification& verification, const quant::Net
                 {"predicted_ms", row.predicted_ms},
                 {"measured_ms", row.measured_ms},
                 {"error", row.error()}};
-    for (const quant::LayerBits& bits : row.policy.layers) {
-      policy["weight_bits"].push_back(bits.weight);
-      policy["activation_bits"].push_back(bits.activation);
+    for (const quant::LayerFormats& bits : row.policy.layers) {
+      policy["weight_bits"].push_back(quant::format_json<nlohmann::ordered_json>(bits.weight));
+      policy["activation_bits"].push_back(quant::format_json<nlohmann::ordered_json>(bits.activation));
     }
     policy["steps"] = Json::array();
     for (const VerifiedStep& step : row.steps)

@@ -17,8 +17,9 @@ Cost BopsModel::price(const quant::NetworkInfo& network, const quant::Policy& po
   cost.totals = {0.0};
   cost.layers.reserve(network.layers.size());
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
-    const auto [weight, activation] = policy.layers[i];
-    const double gbops = static_cast<double>(network.layers[i].macs()) * weight * activation / 1e9;
+    const quant::LayerFormats formats = policy.layers[i];
+    const double gbops = static_cast<double>(network.layers[i].macs()) * formats.weight.element_bits() *
+                         formats.activation.element_bits() / 1e9;
     cost.layers.push_back({{gbops}, {}});
     cost.totals[0] += gbops;
   }

@@ -8,6 +8,7 @@
 #include "quant/base/cpu.hpp"
 #include "quant/base/error.hpp"
 #include "quant/kernels/step_kernels.hpp"
+#include "quant/serving.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -86,7 +87,9 @@ std::vector<Candidate> find_candidates(const quant::NetworkInfo& network, const 
   };
   for (const CatalogStep& entry : catalog.layers) {
     const quant::LayerInfo& layer = network.layers[static_cast<std::size_t>(entry.step.layer)];
-    const std::vector<LayerBits> allowed = layer_choices(layer, choices);
+    std::vector<LayerBits> allowed;
+    for (quant::LayerFormats formats : layer_choices(layer, choices))
+      allowed.push_back(quant::kernel_bits(formats));
     for (const quant::KernelRow& row : quant::kernel_rows()) {
       if (!serves_any(row, layer, allowed, entry.step.from, entry.step.to)) continue;
       const auto bits = timed_bits(row, layer, entry.step.from, entry.step.to);

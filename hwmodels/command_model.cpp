@@ -10,6 +10,7 @@
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/hash.hpp"
+#include "quant/format_json.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -88,8 +89,8 @@ json device_question(const quant::NetworkInfo& network, const quant::Policy& pol
     const quant::Window& window = layer.window;
     layers.push_back({{"name", layer.name},
                       {"kind", quant::layer_kind_name(layer.kind)},
-                      {"weight_bits", policy.layers[i].weight},
-                      {"activation_bits", policy.layers[i].activation},
+                      {"weight_bits", quant::format_json<json>(policy.layers[i].weight)},
+                      {"activation_bits", quant::format_json<json>(policy.layers[i].activation)},
                       {"macs", layer.macs()},
                       {"weights", layer.weights()},
                       {"input", shape(layer.input)},
@@ -105,7 +106,7 @@ CommandModel::CommandModel(const CommandOptions& options, const quant::NetworkIn
     : network_hash_(network.hash()),
       program_({options.command, options.timeout_s, options.retries, options.parallel}, "hardware",
                R"({"latency_ms": 1.25} and any further names, all with finite numbers >= 0)") {
-  const quant::Policy first{std::vector<quant::LayerBits>(network.layers.size(), quant::LayerBits{8, 8})};
+  const quant::Policy first = quant::uniform_policy(network, {8, 8});
   const json answer = program_.ask(device_question(network, first), check_first);
   metrics_ = metrics_of(answer);
   std::vector<double> values;

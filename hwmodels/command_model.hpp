@@ -52,7 +52,7 @@ class CommandModel : public CostModel {
   std::vector<Metric> metrics_;
   std::string fingerprint_;
   mutable std::mutex mutex_;
-  mutable std::map<std::vector<quant::LayerBits>, std::shared_future<std::vector<double>>> answers_;
+  mutable std::map<std::vector<quant::LayerFormats>, std::shared_future<std::vector<double>>> answers_;
 };
 
 /// The question, for documentation and tests.

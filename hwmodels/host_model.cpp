@@ -11,6 +11,7 @@
 #include "quant/base/error.hpp"
 #include "quant/base/hash.hpp"
 #include "quant/kernels/step_kernels.hpp"
+#include "quant/serving.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -62,8 +63,8 @@ HostModel::HostModel(const quant::NetworkInfo& network, const LatencyTable& tabl
     const quant::Step& step = entry.step;
     const quant::LayerInfo& layer = network_.layers[static_cast<std::size_t>(step.layer)];
     LayerPrices prices(table, layer, entry.key, step.from, step.to, options.batch, of_layers);
-    for (LayerBits bits : layer_choices(layer, choices))
-      for (EntryKey& key : prices.missing(bits)) missing.insert(std::move(key));
+    for (quant::LayerFormats formats : layer_choices(layer, choices))
+      for (EntryKey& key : prices.missing(quant::kernel_bits(formats))) missing.insert(std::move(key));
     used.insert(prices.used().begin(), prices.used().end());
     layers_.emplace(layer_step_key(step), std::move(prices));
   }
@@ -136,12 +137,13 @@ std::string HostModel::choose(const quant::LayerInfo& layer, const quant::Step& 
 std::string HostModel::signature(const quant::Policy& policy) const {
   std::string text(policy.layers.size() * 3, '\0');
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
-    const LayerBits bits = policy.layers[i];
-    text[3 * i] = static_cast<char>((bits.weight == kFloatBits ? 1 : 0) +
-                                    (bits.activation == kFloatBits ? 2 : 0) + (bits.activation < 8 ? 4 : 0));
+    const bool float_weights = quant::kernel_weight_bits(policy.layers[i].weight) == kFloatBits;
+    const quant::Format activation = policy.layers[i].activation;
+    text[3 * i] = static_cast<char>((float_weights ? 1 : 0) + (activation.is_float() ? 2 : 0) +
+                                    (activation.code() < 8 ? 4 : 0));
     std::size_t twin = i;
     for (std::size_t other : co_readers_[i]) {
-      if (policy.layers[other].activation != bits.activation) continue;
+      if (policy.layers[other].activation != activation) continue;
       twin = other;
       break;
     }
@@ -174,7 +176,7 @@ void HostModel::refuse(const quant::Policy& policy, const Skeleton& skeleton) co
   for (const Skeleton::Row& row : skeleton.rows) {
     if (row.prices == nullptr) continue;
     const auto layer = static_cast<std::size_t>(row.layer);
-    const LayerBits bits = policy.layers[layer];
+    const LayerBits bits = quant::kernel_bits(policy.layers[layer]);
     if (row.prices->at(bits).row != nullptr) continue;
     const auto keys = row.prices->missing(bits);
     missing.insert(keys.begin(), keys.end());
@@ -198,7 +200,7 @@ Cost HostModel::price_with(const Skeleton& skeleton, const quant::Policy& policy
       continue;
     }
     const auto layer = static_cast<std::size_t>(row.layer);
-    const LayerPrices::Price& price = row.prices->at(policy.layers[layer]);
+    const LayerPrices::Price& price = row.prices->at(quant::kernel_bits(policy.layers[layer]));
     if (price.row == nullptr) refuse(policy, skeleton);
     cost.steps.push_back({{price.us / kUsPerMs}, std::string(price.row->name)});
     cost.layers[layer] = cost.steps.back();

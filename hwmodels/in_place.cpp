@@ -14,6 +14,7 @@
 #include "quant/base/error.hpp"
 #include "quant/base/random.hpp"
 #include "quant/kernels/step_kernels.hpp"
+#include "quant/serving.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -88,7 +89,7 @@ struct Wanted {
 
 int float_layers(const quant::Policy& policy) {
   return static_cast<int>(
-      std::ranges::count(policy.layers, quant::kFloatBits, &quant::LayerBits::activation));
+      std::ranges::count(policy.layers, quant::kFloatBits, &quant::LayerFormats::activation));
 }
 
 class InPlace {
@@ -164,7 +165,7 @@ class InPlace {
     quant::Policy policy = target.policy;
     std::vector<std::string> kernels(network_.layers.size());
     std::vector<quant::LayerBits> timed(network_.layers.size());
-    const bool all_floats = policy == quant::uniform_policy(network_, {});
+    const bool all_floats = !policy.quantizes();
     for (const quant::Step& step : quant::lower(network_, policy).steps) {
       if (step.kind != quant::StepKind::layer) continue;
       const auto layer = static_cast<std::size_t>(step.layer);
@@ -173,7 +174,9 @@ class InPlace {
       const Candidate& chosen = least_sampled(step.shape_key(network_),
                                               activation == kStorageBits && !is_target, all_floats, wanted);
       kernels[layer] = chosen.row->name;
-      policy.layers[layer] = timed[layer] = chosen.key.bits;
+      timed[layer] = chosen.key.bits;
+      if (quant::is_decoded(policy.layers[layer].weight)) continue;  // one kernel, whatever it reads
+      policy.layers[layer] = quant::formats_served_by(chosen.key.bits);
       if (activation < kStorageBits)
         policy.layers[layer].activation = std::min(chosen.key.bits.activation, kStorageBits - 1);
     }

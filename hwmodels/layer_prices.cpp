@@ -50,7 +50,7 @@ LayerPrices::LayerPrices(const LatencyTable& table, const quant::LayerInfo& laye
   for (int weight : all_bits()) {
     for (int activation : all_bits()) {
       const LayerBits bits{weight, activation};
-      if (weight == 1 || quant::input_storage(layer, bits) != from) continue;
+      if (quant::input_storage(layer, bits) != from) continue;
       if (activation == 1 && layer.input_signed) continue;
       Price best;
       bool complete = true;

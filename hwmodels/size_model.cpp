@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "quant/base/error.hpp"
+#include "quant/weight_encoding.hpp"
 
 namespace bitsmith::hwmodels {
 namespace {
@@ -12,18 +13,19 @@ constexpr std::int64_t kParameterBytes = 4;  // one fp32 or int32 number
 
 }  // namespace
 
-double layer_bytes(const quant::LayerInfo& layer, int weight_bits, quant::Granularity granularity,
+double layer_bytes(const quant::LayerInfo& layer, quant::Format weights, quant::Granularity granularity,
                    bool has_batch_norm) {
   const std::int64_t channels = layer.output.channels;
-  const bool quantized = weight_bits != quant::kFloatBits;
-  const std::int64_t row_bytes = (layer.weights() / channels * weight_bits + 7) / 8;
-  std::int64_t multipliers = 0;
-  if (has_batch_norm || (quantized && granularity == quant::Granularity::channel))
-    multipliers = channels;
-  else if (quantized)
-    multipliers = 1;
   const std::int64_t biases = layer.bias || has_batch_norm ? channels : 0;
-  return static_cast<double>(channels * row_bytes + (multipliers + biases) * kParameterBytes);
+  std::int64_t multipliers = has_batch_norm ? channels : 0, weight_bytes = 0;
+  if (weights.is_float() || weights.is_integer()) {
+    weight_bytes = channels * ((layer.weights() / channels * weights.code() + 7) / 8);
+    if (!weights.is_float() && !has_batch_norm)  // else the scale is part of batch norm's multiplier
+      multipliers = granularity == quant::Granularity::channel ? channels : 1;
+  } else {
+    weight_bytes = quant::packed_weight_bytes(layer.weights(), channels, weights, granularity);
+  }
+  return static_cast<double>(weight_bytes + (multipliers + biases) * kParameterBytes);
 }
 
 std::span<const Metric> SizeModel::metrics() const {

@@ -3,23 +3,24 @@
 #include <string>
 
 #include "hwmodels/cost_model.hpp"
+#include "quant/formats/format.hpp"
 #include "quant/options.hpp"
 
 namespace bitsmith::hwmodels {
 
 /// Bytes that one layer's parameters take in a file or in memory that holds them at their own width, from
 /// first principles:
-///   weights       each output channel is a row of weights() / channels numbers, packed without gaps at
-///   `weight_bits`
-///                 and rounded up to whole bytes (rows are what kernels address); 4 bytes a weight at fp32
-///   multipliers   4 bytes per output channel where weights have one scale per channel, or where batch norm
-///   follows
+///   weights       integers: each output channel is a row of weights() / channels numbers, packed without
+///                 gaps and rounded up to whole bytes (rows are what kernels address); 4 bytes a weight at
+///                 fp32; other formats: what quant::pack gives, with all scales and codebooks
+///   multipliers   4 bytes per output channel where integer weights have one scale per channel, or where
+///   batch norm follows
 ///                 (its factor, the weight scale and the activation scales are one fp32 multiplier); 4 bytes
 ///                 in all where there is one weight scale per tensor and no batch norm; none for plain fp32
 ///   bias          4 bytes per output channel (fp32 or int32) where the layer has one or batch norm, whose
 ///   shift it
 ///                 then holds, follows
-double layer_bytes(const quant::LayerInfo& layer, int weight_bits, quant::Granularity granularity,
+double layer_bytes(const quant::LayerInfo& layer, quant::Format weights, quant::Granularity granularity,
                    bool has_batch_norm);
 
 /// Metric `size_kib`: KiB (1024 bytes) of all parameters; layer_bytes() of every layer, and 8 bytes per

@@ -9,16 +9,16 @@
 
 namespace bitsmith::hwmodels {
 
-/// Bits that policies may use; kFloatBits is fp32. 8 bits and fp32 are always among them: every search is
-/// compared with uniform 8 bits and with fp32. Signed activations take no 1 bit.
+/// Formats that policies may use. 8 bits and fp32 are always among them: every search is compared with
+/// uniform 8 bits and with fp32. Signed activations take no 1 bit.
 struct BitChoices {
-  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 7, 8, quant::kFloatBits};
-  std::vector<int> activation_bits = {2, 3, 4, 5, 6, 7, 8, quant::kFloatBits};
+  std::vector<quant::Format> weight_bits = {2, 3, 4, 5, 6, 7, 8, quant::kFloatBits};
+  std::vector<quant::Format> activation_bits = {2, 3, 4, 5, 6, 7, 8, quant::kFloatBits};
 };
 
-/// Every (weight bits, activation bits) of `choices` that some kernel here can serve for this layer,
-/// ascending. Throws UserError for bits that no quantizer has.
-std::vector<quant::LayerBits> layer_choices(const quant::LayerInfo& layer, const BitChoices& choices);
+/// Every (weights, activations) of `choices` that some kernel here can serve for this layer, ascending.
+/// Throws UserError for formats that no policy may have.
+std::vector<quant::LayerFormats> layer_choices(const quant::LayerInfo& layer, const BitChoices& choices);
 
 /// A step that plans may hold, and its key.
 struct CatalogStep {
@@ -40,8 +40,8 @@ struct StepCatalog {
 };
 
 /// By lowering. A step depends on whether its own layer and the layers around it compute on integers of 8
-/// bits, of fewer, or on floats, not on how many bits there are else; so each layer is put into each of its
-/// modes while all others are in each of theirs.
+/// bits, of fewer, on floats or on decoded weights, not on how many bits there are else; so each layer is put
+/// into each of its modes while all others are in each of theirs.
 StepCatalog enumerate_steps(const quant::NetworkInfo& network, const BitChoices& choices);
 
 }  // namespace bitsmith::hwmodels

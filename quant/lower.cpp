@@ -7,6 +7,7 @@
 #include "quant/base/error.hpp"
 #include "quant/kernels/kernel_table.hpp"
 #include "quant/plan.hpp"
+#include "quant/serving.hpp"
 
 namespace bitsmith::quant {
 namespace {
@@ -30,8 +31,7 @@ class Lowering {
     plan_.policy = policy;
     for (std::size_t i = 0; i < network.layers.size(); ++i)
       layer_at_[network.layers[i].node] = static_cast<int>(i);
-    constexpr LayerBits floats;
-    quantizes_ = std::ranges::any_of(policy.layers, [&](LayerBits bits) { return bits != floats; });
+    quantizes_ = policy.quantizes();
   }
 
   Plan run() && {
@@ -73,14 +73,17 @@ class Lowering {
     step.activation = step.result = reader;
   }
 
-  LayerBits bits_of(int layer) const { return plan_.policy.layers[at(layer)]; }
+  Format activation_of(int layer) const { return plan_.policy.layers[at(layer)].activation; }
+  Storage storage_read_by(int layer) const {
+    return input_storage(network_.layers[at(layer)], {kFloatBits, activation_of(layer).code()});
+  }
 
   /// The quantized layer that alone reads a node's value, directly or through max pooling and flattening,
   /// which commute with quantization; -1 if there is none.
   int only_quantized_reader(int node) const {
     for (int reader = only_reader(node); reader >= 0; reader = only_reader(reader)) {
       if (const auto found = layer_at_.find(reader); found != layer_at_.end())
-        return bits_of(found->second).activation != kFloatBits ? found->second : -1;
+        return activation_of(found->second).is_float() ? -1 : found->second;
       if (node_at(reader).op != Op::max_pool && node_at(reader).op != Op::flatten) return -1;
     }
     return -1;
@@ -113,10 +116,17 @@ class Lowering {
   /// The step that gives the value of `node` as the integers that `layer` reads.
   int quantized(int node, int layer) {
     const int source = made_by_[at(node)];
-    const LayerBits bits = bits_of(layer);
+    const int bits = activation_of(layer).code();
     // Written for this layer alone, or 8 bits for all.
-    if (storage_of(source) != Storage::f32 && (!is_tensor(source) || bits.activation == 8)) return source;
-    return converted(source, bits.activation, input_storage(network_.layers[at(layer)], bits), layer);
+    if (storage_of(source) != Storage::f32 && (!is_tensor(source) || bits == 8)) return source;
+    return converted(source, bits, storage_read_by(layer), layer);
+  }
+
+  /// What a layer whose kernel reads `from` reads: with decoded weights, the values of its integers.
+  int input_of_layer(int node, int layer, Storage from) {
+    if (activation_of(layer).is_float()) return as_floats(node);
+    const int integers = quantized(node, layer);
+    return from == Storage::f32 ? converted(integers, kFloatBits, Storage::f32, -1) : integers;
   }
 
   int as_floats(int node) {
@@ -134,9 +144,9 @@ class Lowering {
     }
     const int target = only_quantized_reader(step.result);
     if (target < 0) return;
-    step.to = input_storage(network_.layers[at(target)], bits_of(target));
+    step.to = storage_read_by(target);
     step.scale_of = target;
-    step.clamped = step.kind == StepKind::layer && step.to == Storage::u8 && bits_of(target).activation < 8;
+    step.clamped = step.kind == StepKind::layer && step.to == Storage::u8 && activation_of(target).code() < 8;
   }
 
   Step layer_step(int node) {
@@ -144,12 +154,11 @@ class Lowering {
     step.node = step.result = node;
     step.layer = layer_at_.at(node);
     const LayerInfo& layer = network_.layers[at(step.layer)];
-    step.bits = bits_of(step.layer);
+    step.bits = kernel_bits(plan_.policy.layers[at(step.layer)]);
     step.input = layer.input;
     step.output = layer.output;
     step.from = input_storage(layer, step.bits);
-    step.first =
-        step.from == Storage::f32 ? as_floats(input_of(node)) : quantized(input_of(node), step.layer);
+    step.first = input_of_layer(input_of(node), step.layer, step.from);
     const int reader = only_reader(node);
     if (reader >= 0 && node_at(reader).op == Op::batch_norm) step.batch_norm = step.result = reader;
     fuse_relu(step);

@@ -35,7 +35,7 @@ struct Step {
   StepKind kind = StepKind::layer;
   int node = 0;    ///< the network's node that this step computes (for quantize: whose output it converts)
   int layer = -1;  ///< kind == layer: index in NetworkInfo::layers
-  LayerBits bits;  ///< kind == layer
+  LayerBits bits;  ///< kind == layer: as its kernel sees them (kernel_bits)
   std::string kernel;  ///< kind == layer: the row of the kernel table that serves it; empty: not chosen yet
   Shape input, output;
   Window window;  ///< pooling

@@ -10,37 +10,43 @@
 #include "quant/base/hash.hpp"
 #include "quant/base/nearest.hpp"
 #include "quant/base/yaml.hpp"
-#include "quant/quantizer.hpp"
 
 namespace bitsmith::quant {
 namespace {
 
-std::string show(int bits) { return bits == kFloatBits ? "fp32" : fmt::format("{}", bits); }
+constexpr int kLeastWeightBits = 2, kLeastSignedBits = 2, kMostBits = 8;
 
-// What is wrong with a layer's bits, or nothing.
-std::optional<std::string> objection(const LayerInfo& layer, LayerBits bits) {
-  const QuantizerRow& weights = weight_quantizer(Granularity::channel);
-  const QuantizerRow& activations = activation_quantizer(layer.input_signed);
-  if (bits.weight != kFloatBits && !weights.serves(bits.weight))
-    return fmt::format("{}: weight_bits is {}; allowed: {} to {}, or fp32", layer.name, bits.weight,
-                       weights.min_bits, weights.max_bits);
-  if (bits.activation != kFloatBits && !activations.serves(bits.activation))
+bool fits_weights(Format format) {
+  if (format.is_float()) return true;
+  if (format.is_integer()) return format.code() >= kLeastWeightBits && format.code() <= kMostBits;
+  const FormatRow& row = format.row();
+  return row.kind != FormatKind::integer && row.properties.deterministic;
+}
+
+bool fits_activations(Format format) {
+  return format.is_float() || (format.is_integer() && format.code() <= kMostBits);
+}
+
+// What is wrong with a layer's formats, or nothing.
+std::optional<std::string> objection(const LayerInfo& layer, LayerFormats formats) {
+  if (!fits_weights(formats.weight))
+    return fmt::format("{}: weight_bits is {}; allowed: fp32, {}", layer.name, short_name(formats.weight),
+                       allowed_weight_formats());
+  const int least = layer.input_signed ? kLeastSignedBits : 1;
+  if (!fits_activations(formats.activation) || formats.activation.code() < least)
     return fmt::format("{}: activation_bits is {}; allowed: {} to {}, or fp32 ({})", layer.name,
-                       bits.activation, activations.min_bits, activations.max_bits,
+                       short_name(formats.activation), least, kMostBits,
                        layer.input_signed ? "its input can be negative" : "its input is never negative");
-  if (bits.weight == kFloatBits && bits.activation != kFloatBits)
+  if (formats.weight.is_float() && !formats.activation.is_float())
     return fmt::format("{}: fp32 weights go with fp32 activations only, activation_bits is {}", layer.name,
-                       bits.activation);
+                       short_name(formats.activation));
   return std::nullopt;
 }
 
-int read_bits(const base::YamlDocument& document, const base::YamlNode& value, const char* key) {
-  if (value.is_scalar() && !value.quoted && value.text == "fp32") return kFloatBits;
-  const auto bits = base::yaml_integer(value);
-  // 32 written out would silently mean fp32: fp32 has one spelling.
-  if (!bits || *bits < 1 || *bits > 8)
-    document.fail(value.mark, fmt::format("{} is {}; allowed: 1 to 8, or fp32", key, value.described()));
-  return static_cast<int>(*bits);
+/// Bits without a name; 32 written out would silently mean fp32, which has one spelling.
+std::optional<Format> format_of_bits(std::string_view text) {
+  if (text.size() != 1 || text[0] < '1' || text[0] > '0' + kMostBits) return std::nullopt;
+  return Format(text[0] - '0');
 }
 
 void refuse_unknown_keys(const base::YamlDocument& document, const base::YamlNode& map, const char* where,
@@ -59,9 +65,23 @@ const base::YamlNode& required(const base::YamlDocument& document, const base::Y
   return *value;
 }
 
+Format read_format(const base::YamlDocument& document, const base::YamlNode& map, const char* key,
+                   std::optional<Format> (*format_of)(std::string_view), const std::string& allowed) {
+  const base::YamlNode& value = required(document, map, "a layer", key);
+  const auto format = value.is_scalar() && !value.quoted ? format_of(value.text) : std::nullopt;
+  if (!format) {
+    std::vector<std::string> names;
+    for (Format known : all_formats()) names.push_back(known.name());
+    document.fail(value.mark,
+                  fmt::format("{} is {}{}; allowed: {}", key, value.described(),
+                              value.is_scalar() ? base::did_you_mean(value.text, names) : "", allowed));
+  }
+  return *format;
+}
+
 // Reads one item of `layers` into its place.
 void read_layer(const base::YamlDocument& document, const base::YamlNode& item, const NetworkInfo& network,
-                std::vector<std::optional<LayerBits>>& found) {
+                std::vector<std::optional<LayerFormats>>& found) {
   if (!item.is_map())
     document.fail(item.mark,
                   fmt::format("expected {{name, weight_bits, activation_bits}}, got {}", item.described()));
@@ -78,21 +98,52 @@ void read_layer(const base::YamlDocument& document, const base::YamlNode& item, 
                               base::did_you_mean(name.text, names), base::join_names(names)));
   }
   const LayerInfo& layer = network.layers[static_cast<std::size_t>(index)];
-  std::optional<LayerBits>& place = found[static_cast<std::size_t>(index)];
+  std::optional<LayerFormats>& place = found[static_cast<std::size_t>(index)];
   if (place) document.fail(name.mark, fmt::format("layer '{}' is listed twice", layer.name));
-  place = LayerBits{
-      read_bits(document, required(document, item, "a layer", "weight_bits"), "weight_bits"),
-      read_bits(document, required(document, item, "a layer", "activation_bits"), "activation_bits")};
+  place = LayerFormats{
+      read_format(document, item, "weight_bits", weight_format, "fp32, " + allowed_weight_formats()),
+      read_format(document, item, "activation_bits", activation_format, allowed_activation_formats())};
   if (const auto problem = objection(layer, *place)) document.fail(item.mark, *problem);
 }
 
 }  // namespace
 
+std::optional<Format> weight_format(std::string_view text) {
+  auto format = format_of_bits(text);
+  if (!format) format = find_format(text);
+  return format && fits_weights(*format) ? format : std::nullopt;
+}
+
+std::optional<Format> activation_format(std::string_view text) {
+  auto format = format_of_bits(text);
+  // "uint8" and "int8" alike: the sign is the layer's.
+  if (!format) format = find_format(text.starts_with("uint") ? text.substr(1) : text);
+  if (!format && text == "uint1") format = Format(1);
+  return format && fits_activations(*format) ? format : std::nullopt;
+}
+
+std::string short_name(Format format) {
+  return format.is_integer() ? fmt::format("{}", format.code()) : format.name();
+}
+
+std::string allowed_weight_formats() {
+  std::string text = fmt::format("{} to {}", kLeastWeightBits, kMostBits);
+  for (const FormatRow& row : format_rows())
+    if (row.kind != FormatKind::integer && row.properties.deterministic)
+      text += row.numbered ? fmt::format(", {}{} to {}{}", row.name, row.low_bits, row.name, row.high_bits)
+                           : fmt::format(", {}", row.name);
+  return text;
+}
+
+std::string allowed_activation_formats() { return fmt::format("1 to {}, fp32", kMostBits); }
+
+bool Policy::quantizes() const { return std::ranges::any_of(layers, &LayerFormats::quantizes); }
+
 std::uint64_t Policy::hash() const {
   base::Hasher hasher;
-  for (const LayerBits& bits : layers) {
-    hasher.add(bits.weight);
-    hasher.add(bits.activation);
+  for (const LayerFormats& formats : layers) {
+    hasher.add(formats.weight.code());
+    hasher.add(formats.activation.code());
   }
   return hasher.value();
 }
@@ -102,7 +153,7 @@ double Policy::mean_weight_bits(const NetworkInfo& network) const {
   double bits = 0, weights = 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const double n = static_cast<double>(network.layers[i].weights());
-    bits += n * layers[i].weight;
+    bits += n * layers[i].weight.effective_bits();
     weights += n;
   }
   return weights > 0 ? bits / weights : 0;
@@ -113,14 +164,14 @@ double Policy::mean_activation_bits(const NetworkInfo& network) const {
   double bits = 0, elements = 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const double n = static_cast<double>(network.layers[i].input.elements());
-    bits += n * layers[i].activation;
+    bits += n * layers[i].activation.effective_bits();
     elements += n;
   }
   return elements > 0 ? bits / elements : 0;
 }
 
-Policy uniform_policy(const NetworkInfo& network, LayerBits bits) {
-  return {std::vector<LayerBits>(network.layers.size(), bits)};
+Policy uniform_policy(const NetworkInfo& network, LayerFormats formats) {
+  return {std::vector<LayerFormats>(network.layers.size(), formats)};
 }
 
 void validate_policy(const NetworkInfo& network, const Policy& policy) {
@@ -133,8 +184,8 @@ void validate_policy(const NetworkInfo& network, const Policy& policy) {
 
 std::string policy_to_yaml(const NetworkInfo& network, const Policy& policy) {
   validate_policy(network, policy);
-  const auto bits = [](int value) {
-    return value == kFloatBits ? base::yaml_string("fp32") : base::yaml_number(value);
+  const auto entry = [](Format format) {
+    return format.is_integer() ? base::yaml_number(format.code()) : base::yaml_string(format.name());
   };
   base::YamlNode root = base::yaml_map();
   base::yaml_add(root, "version", base::yaml_number(1));
@@ -143,8 +194,8 @@ std::string policy_to_yaml(const NetworkInfo& network, const Policy& policy) {
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
     base::YamlNode item = base::yaml_map();
     base::yaml_add(item, "name", base::yaml_string(network.layers[i].name));
-    base::yaml_add(item, "weight_bits", bits(policy.layers[i].weight));
-    base::yaml_add(item, "activation_bits", bits(policy.layers[i].activation));
+    base::yaml_add(item, "weight_bits", entry(policy.layers[i].weight));
+    base::yaml_add(item, "activation_bits", entry(policy.layers[i].activation));
     items.push_back(std::move(item));
   }
   base::yaml_add(root, "layers", base::yaml_list(std::move(items)));
@@ -168,13 +219,13 @@ Policy policy_from_yaml(const NetworkInfo& network, const std::filesystem::path&
   if (!layers.is_sequence())
     document.fail(layers.mark, fmt::format("layers is {}; expected a list", layers.described()));
 
-  std::vector<std::optional<LayerBits>> found(network.layers.size());
+  std::vector<std::optional<LayerFormats>> found(network.layers.size());
   for (const base::YamlNode& item : layers.items) read_layer(document, item, network, found);
   Policy policy;
   std::vector<std::string> missing;
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (!found[i]) missing.push_back(network.layers[i].name);
-    policy.layers.push_back(found[i].value_or(LayerBits{}));
+    policy.layers.push_back(found[i].value_or(LayerFormats{}));
   }
   if (!missing.empty())
     document.fail(layers.mark, fmt::format("no bits for layer{} {}", missing.size() > 1 ? "s" : "",
@@ -184,8 +235,9 @@ Policy policy_from_yaml(const NetworkInfo& network, const std::filesystem::path&
 
 std::string policy_to_string(const Policy& policy) {
   std::string text;
-  for (const LayerBits& bits : policy.layers)
-    text += fmt::format("{}w{}a{}", text.empty() ? "" : " ", show(bits.weight), show(bits.activation));
+  for (const LayerFormats& formats : policy.layers)
+    text += fmt::format("{}w{}a{}", text.empty() ? "" : " ", short_name(formats.weight),
+                        short_name(formats.activation));
   return text;
 }
 

@@ -1,7 +1,6 @@
 #include "search/action_space.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,25 +9,33 @@
 #include "quant/base/error.hpp"
 
 namespace bitsmith::search {
+
+using quant::Format;
+
 namespace {
 
-constexpr int kLowestWeightBits = 2, kLowestActivationBits = 1, kLowestSignedBits = 2, kHighestBits = 8;
+constexpr int kLowestWeightBits = 2, kLowestSignedBits = 2, kHighestBits = 8;
 
-/// fp32 is a choice for activations only: fp32 weights times integers have no kernel.
-void check_list(const char* key, const std::vector<int>& list, int lowest, bool fp32) {
+std::string names(const std::vector<Format>& list) {
+  std::string text;
+  for (Format format : list) text += (text.empty() ? "" : ", ") + quant::short_name(format);
+  return text;
+}
+
+/// The list, ascending.
+std::vector<Format> checked(const char* key, std::vector<Format> list,
+                            std::optional<Format> (*known)(std::string_view), const std::string& allowed) {
   const auto refuse = [&](const std::string& why) {
-    throw base::UserError(fmt::format("{}: got [{}], {}; allowed are ascending bits from {} to {}{}", key,
-                                      fmt::join(list, ", "), why, lowest, kHighestBits,
-                                      fp32 ? fmt::format(", and {} for fp32", quant::kFloatBits) : ""));
+    throw base::UserError(fmt::format("{}: got [{}], {}; allowed are: {}", key, names(list), why, allowed));
   };
   if (list.empty()) refuse("which is empty");
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const int bits = list[i];
-    if (!(fp32 && bits == quant::kFloatBits) && (bits < lowest || bits > kHighestBits)) {
-      refuse(fmt::format("of which {} is out of range", bits));
-    }
-    if (i > 0 && bits <= list[i - 1]) refuse("which does not ascend");
-  }
+  for (Format format : list)
+    if (!known(quant::short_name(format)))
+      refuse(fmt::format("of which {} is none", quant::short_name(format)));
+  std::ranges::sort(list);
+  const auto twice = std::ranges::adjacent_find(list);
+  if (twice != list.end()) refuse(fmt::format("with {} twice", quant::short_name(*twice)));
+  return list;
 }
 
 void check_pinned(const char* key, int bits) {
@@ -37,25 +44,41 @@ void check_pinned(const char* key, int bits) {
                                     bits, kLowestWeightBits, kHighestBits, quant::kFloatBits));
 }
 
-double bin_centre(std::span<const int> list, int bits) {
-  std::size_t nearest = 0;
-  for (std::size_t i = 1; i < list.size(); ++i) {
-    if (std::abs(list[i] - bits) < std::abs(list[nearest] - bits)) nearest = i;
+double bin_centre(std::span<const Format> list, Format format) {
+  const auto distance = [&](Format other) {
+    return std::abs(other.effective_bits() - format.effective_bits());
+  };
+  const auto itself = std::ranges::find(list, format);
+  auto nearest = static_cast<std::size_t>(itself - list.begin());
+  if (itself == list.end()) {
+    nearest = 0;
+    for (std::size_t i = 1; i < list.size(); ++i)
+      if (distance(list[i]) < distance(list[nearest])) nearest = i;
   }
   return (static_cast<double>(nearest) + 0.5) / static_cast<double>(list.size());
 }
 
 }  // namespace
 
+std::optional<Format> searched_weight_format(std::string_view text) {
+  const auto format = quant::weight_format(text);
+  return format && format->is_float() ? std::nullopt : format;
+}
+
+std::optional<Format> searched_activation_format(std::string_view text) {
+  return quant::activation_format(text == "32" ? "fp32" : text);
+}
+
 ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions& search,
                          const quant::QuantizationOptions& quantization)
-    : searched_{search.weight_bits, search.activation_bits} {
+    : searched_{checked("search.weight_bits", search.weight_bits, searched_weight_format,
+                        quant::allowed_weight_formats()),
+                checked("search.activation_bits", search.activation_bits, searched_activation_format,
+                        quant::allowed_activation_formats())} {
   if (network.layers.empty()) {
     throw base::UserError(fmt::format(
         "network '{}' has no convolution and no linear layer: nothing to quantize", network.name));
   }
-  check_list("search.weight_bits", search.weight_bits, kLowestWeightBits, false);
-  check_list("search.activation_bits", search.activation_bits, kLowestActivationBits, true);
   check_pinned("quantization.first_layer_bits", quantization.first_layer_bits);
   check_pinned("quantization.last_layer_bits", quantization.last_layer_bits);
   const int first = quantization.first_layer_bits, last = quantization.last_layer_bits;
@@ -77,12 +100,12 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
   }
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     if (pinned_[i] || !network.layers[i].input_signed) continue;
-    std::erase_if(choices_[i].activation, [](int bits) { return bits < kLowestSignedBits; });
+    std::erase_if(choices_[i].activation, [](Format format) { return format < kLowestSignedBits; });
     if (choices_[i].activation.empty()) {
       throw base::UserError(
           fmt::format("layer '{}': its input can be negative and needs at least {} bits, but "
                       "search.activation_bits is [{}]",
-                      network.layers[i].name, kLowestSignedBits, fmt::join(search.activation_bits, ", ")));
+                      network.layers[i].name, kLowestSignedBits, names(search.activation_bits)));
     }
   }
   for (int layer = 0; layer < layers(); ++layer) {
@@ -92,23 +115,23 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
   }
 }
 
-std::span<const int> ActionSpace::choices(int layer, Part part) const {
+std::span<const Format> ActionSpace::choices(int layer, Part part) const {
   const LayerChoices& of_layer = choices_.at(static_cast<std::size_t>(layer));
   return part == Part::weight ? of_layer.weight : of_layer.activation;
 }
 
-int ActionSpace::to_bits(int layer, Part part, double action) const {
+Format ActionSpace::to_bits(int layer, Part part, double action) const {
   base::require(!std::isnan(action), "an agent's action is NaN");
-  const std::span<const int> list = choices(layer, part);
+  const std::span<const Format> list = choices(layer, part);
   const auto bins = static_cast<double>(list.size());
   const double bin = std::clamp(std::floor(action * bins), 0.0, bins - 1.0);
   return list[static_cast<std::size_t>(bin)];
 }
 
-double ActionSpace::to_action(int layer, Part part, int bits) const {
-  const std::span<const int> list = choices(layer, part);
-  if (list.size() > 1) return bin_centre(list, bits);
-  return bin_centre(part == Part::weight ? searched_.weight : searched_.activation, bits);
+double ActionSpace::to_action(int layer, Part part, Format format) const {
+  const std::span<const Format> list = choices(layer, part);
+  if (list.size() > 1) return bin_centre(list, format);
+  return bin_centre(part == Part::weight ? searched_.weight : searched_.activation, format);
 }
 
 quant::Policy ActionSpace::lowest() const {
@@ -135,14 +158,15 @@ quant::Policy ActionSpace::pin_layers(quant::Policy policy) const {
   return policy;
 }
 
-quant::Policy ActionSpace::nearest_uniform(quant::LayerBits bits) const {
-  const auto at_most = [](const std::vector<int>& list, int wanted) {
+quant::Policy ActionSpace::nearest_uniform(quant::LayerFormats formats) const {
+  const auto at_most = [](const std::vector<Format>& list, Format wanted) {
     const auto above = std::upper_bound(list.begin(), list.end(), wanted);
     return above == list.begin() ? list.front() : *(above - 1);
   };
   quant::Policy policy;
   for (const LayerChoices& layer : choices_) {
-    policy.layers.push_back({at_most(layer.weight, bits.weight), at_most(layer.activation, bits.activation)});
+    policy.layers.push_back(
+        {at_most(layer.weight, formats.weight), at_most(layer.activation, formats.activation)});
   }
   return policy;
 }

@@ -18,7 +18,7 @@ constexpr Part kLoweringOrder[] = {Part::activation, Part::weight};
 
 struct Move {
   Step step;
-  int bits;
+  quant::Format bits;
 };
 
 /// The way from one policy to another in HAQ's order, one choice of one decision at a time: first everything
@@ -31,8 +31,8 @@ std::vector<Move> moves_towards(const ActionSpace& space, quant::Policy from, co
       for (int layer = space.layers() - 1; layer >= 0; --layer) {
         for (Part part : kLoweringOrder) {
           const Step step{layer, part};
-          int& bits = bits_of(from, step);
-          const int wanted = bits_of(to, step);
+          quant::Format& bits = bits_of(from, step);
+          const quant::Format wanted = bits_of(to, step);
           if (down ? bits <= wanted : bits >= wanted) continue;
           const auto choices = space.choices(layer, part);
           const auto here = std::ranges::lower_bound(choices, bits);
@@ -154,7 +154,7 @@ quant::Policy Budget::lower_where_it_pays(quant::Policy policy) const {
       for (Part part : kLoweringOrder) {
         const auto choices = space_.choices(layer, part);
         const Step step{layer, part};
-        const int current = bits_of(policy, step);
+        const quant::Format current = bits_of(policy, step);
         auto here = std::ranges::lower_bound(choices, current);
         while (here != choices.begin()) {
           bits_of(policy, step) = *--here;

@@ -7,6 +7,7 @@
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/hash.hpp"
+#include "quant/format_json.hpp"
 
 namespace bitsmith::search {
 namespace {
@@ -18,8 +19,8 @@ nlohmann::json question(const quant::NetworkInfo& network, const quant::Policy& 
   nlohmann::json layers = nlohmann::json::array();
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
     layers.push_back({{"name", network.layers[i].name},
-                      {"weight_bits", policy.layers[i].weight},
-                      {"activation_bits", policy.layers[i].activation}});
+                      {"weight_bits", quant::format_json<nlohmann::json>(policy.layers[i].weight)},
+                      {"activation_bits", quant::format_json<nlohmann::json>(policy.layers[i].activation)}});
   }
   return {{"version", 1}, {"network", network.name}, {"layers", layers}};
 }

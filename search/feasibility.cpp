@@ -13,7 +13,7 @@ constexpr std::size_t kMostPoints = 2048;  // of a Pareto set
 using Point = std::vector<double>;
 
 struct Change {
-  quant::LayerBits bits;
+  quant::LayerFormats bits;
   Point added;  // to the price of the lowest policy
 };
 
@@ -34,19 +34,20 @@ void keep_lower(std::vector<double>& tightest, std::span<const double> prices) {
   for (std::size_t m = 0; m < tightest.size(); ++m) tightest[m] = std::min(tightest[m], prices[m]);
 }
 
-std::vector<quant::LayerBits> pairs(const ActionSpace& space, int layer) {
-  std::vector<quant::LayerBits> all;
-  for (int weight : space.choices(layer, Part::weight)) {
-    for (int activation : space.choices(layer, Part::activation)) all.push_back({weight, activation});
+std::vector<quant::LayerFormats> pairs(const ActionSpace& space, int layer) {
+  std::vector<quant::LayerFormats> all;
+  for (quant::Format weight : space.choices(layer, Part::weight)) {
+    for (quant::Format activation : space.choices(layer, Part::activation))
+      all.push_back({weight, activation});
   }
   return all;
 }
 
 /// Every pair of bits that some layer may have.
-std::set<quant::LayerBits> uniform_bits(const ActionSpace& space) {
-  std::set<quant::LayerBits> all;
+std::set<quant::LayerFormats> uniform_bits(const ActionSpace& space) {
+  std::set<quant::LayerFormats> all;
   for (int layer = 0; layer < space.layers(); ++layer)
-    for (quant::LayerBits bits : pairs(space, layer)) all.insert(bits);
+    for (quant::LayerFormats bits : pairs(space, layer)) all.insert(bits);
   return all;
 }
 
@@ -56,7 +57,7 @@ std::vector<std::vector<Change>> useful_changes(const ActionSpace& space, const 
   std::vector<std::vector<Change>> of_layers;
   for (int layer = 0; layer < space.layers(); ++layer) {
     std::vector<Change> useful;
-    for (quant::LayerBits bits : pairs(space, layer)) {
+    for (quant::LayerFormats bits : pairs(space, layer)) {
       quant::Policy policy = lowest;
       policy.layers[static_cast<std::size_t>(layer)] = bits;
       Change change{bits, prices(policy)};
@@ -141,7 +142,7 @@ quant::Policy descend(const ActionSpace& space, const Prices& prices, std::span<
   while (best > 0 && improved) {
     improved = false;
     for (int layer = 0; layer < space.layers() && best > 0; ++layer) {
-      for (quant::LayerBits bits : pairs(space, layer)) {
+      for (quant::LayerFormats bits : pairs(space, layer)) {
         quant::Policy next = policy;
         next.layers[static_cast<std::size_t>(layer)] = bits;
         const std::vector<double> of_next = prices(next);
@@ -196,7 +197,7 @@ Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::s
   }
   result.proven = are_sums && exact;
   if (result.proven) return result;
-  for (quant::LayerBits bits : uniform_bits(space)) starts.push_back(space.nearest_uniform(bits));
+  for (quant::LayerFormats bits : uniform_bits(space)) starts.push_back(space.nearest_uniform(bits));
   for (const quant::Policy& start : starts) {
     quant::Policy policy = descend(space, prices, limits, start, result.tightest);
     if (within(prices(policy), limits)) return {policy, {}, false};

@@ -30,7 +30,8 @@ std::string line(const nlohmann::ordered_json& record) {
 
 json bits_of(const quant::Policy& policy) {
   json layers = json::array();
-  for (quant::LayerBits bits : policy.layers) layers.push_back({bits.weight, bits.activation});
+  for (quant::LayerFormats formats : policy.layers)
+    layers.push_back({formats.weight.code(), formats.activation.code()});
   return layers;
 }
 
@@ -38,7 +39,10 @@ quant::Policy policy_of(const json& layers) {
   quant::Policy policy;
   for (const json& bits : layers) {
     if (bits.size() != 2) throw base::UserError("a layer without its two bits");
-    policy.layers.push_back({bits.at(0).get<int>(), bits.at(1).get<int>()});
+    const auto weight = quant::format_of_code(bits.at(0).get<int>());
+    const auto activation = quant::format_of_code(bits.at(1).get<int>());
+    if (!weight || !activation) throw base::UserError("a layer in a format that this program does not know");
+    policy.layers.push_back({*weight, *activation});
   }
   return policy;
 }

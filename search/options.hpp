@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "quant/formats/format.hpp"
+
 namespace bitsmith::search {
 
 enum class AgentKind { ddpg };
@@ -29,8 +31,8 @@ struct SearchOptions {
   int episodes = 100;        ///< evaluations of the agent, and of every baseline it is compared with
   int warmup_episodes = 20;  ///< random actions before the agent acts; included in `episodes`
   int round = 4;             ///< episodes proposed together and evaluated in parallel: part of the result
-  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 7, 8};  ///< choices, ascending; 32 is fp32
-  std::vector<int> activation_bits = {2, 3, 4, 5, 6, 7, 8};
+  std::vector<quant::Format> weight_bits = {2, 3, 4, 5, 6, 7, 8};  ///< choices, in any order
+  std::vector<quant::Format> activation_bits = {2, 3, 4, 5, 6, 7, 8};
   RewardKind reward = RewardKind::cross_entropy;
   double reward_scale = 0.1;  ///< HAQ's lambda, on accuracy in percent
   int finalists = 3;          ///< of each method: fine-tuned for longer before the winner is chosen

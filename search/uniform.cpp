@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 namespace bitsmith::search {
 namespace {
 
-std::vector<int> all_choices(const ActionSpace& space, Part part) {
-  std::set<int> all;
+std::vector<quant::Format> all_choices(const ActionSpace& space, Part part) {
+  std::set<quant::Format> all;
   for (int layer = 0; layer < space.layers(); ++layer) {
     const auto choices = space.choices(layer, part);
     if (!space.is_pinned(layer)) all.insert(choices.begin(), choices.end());
@@ -17,8 +18,6 @@ std::vector<int> all_choices(const ActionSpace& space, Part part) {
   if (all.empty()) all.insert(space.choices(0, part).front());  // every layer is pinned
   return {all.begin(), all.end()};
 }
-
-std::string bits_name(int bits) { return bits == quant::kFloatBits ? "fp32" : std::to_string(bits); }
 
 }  // namespace
 
@@ -34,27 +33,27 @@ std::vector<NamedPolicy> uniform_references(const quant::NetworkInfo& network, c
 
 std::vector<NamedPolicy> uniform_within(const Budget& budget) {
   const ActionSpace& space = budget.space();
-  const std::vector<int> weights = all_choices(space, Part::weight);
-  std::vector<int> activations = all_choices(space, Part::activation);
+  const std::vector<quant::Format> weights = all_choices(space, Part::weight);
+  std::vector<quant::Format> activations = all_choices(space, Part::activation);
   // Where a price is costly, upwards from the last find to the first that does not fit: at most one price per
   // choice of either kind. Else downwards, which finds the highest one even where prices do not rise with
   // bits.
   const bool upwards = !budget.is_cheap();
   if (!upwards) std::ranges::reverse(activations);
   std::vector<NamedPolicy> found;
-  int most_activation = 0;  // of those found so far, all of which have more weight bits
+  std::optional<quant::Format> most_activation;  // of those found so far, all of which have more weight bits
   for (auto weight = weights.rbegin(); weight != weights.rend(); ++weight) {
-    int best = 0;
-    for (int activation : activations) {
-      if (activation <= most_activation) continue;
+    std::optional<quant::Format> best;
+    for (quant::Format activation : activations) {
+      if (most_activation && activation <= *most_activation) continue;
       const bool fits = budget.within(budget.price(space.nearest_uniform({*weight, activation})));
       if (fits) best = activation;
       if (fits != upwards) break;
     }
-    if (best == 0) continue;
+    if (!best) continue;
     most_activation = best;
-    found.push_back({fmt::format("uniform w{}a{}", bits_name(*weight), bits_name(best)),
-                     space.nearest_uniform({*weight, best})});
+    found.push_back({fmt::format("uniform w{}a{}", quant::short_name(*weight), quant::short_name(*best)),
+                     space.nearest_uniform({*weight, *best})});
   }
   return found;
 }

@@ -36,7 +36,7 @@ void write_moments(hdf5::File& file, const std::string& group, const std::vector
 
 void write_quantization(hdf5::File& file, const std::string& group, const LayerQuantization& q) {
   file.make_group(group);
-  file.set_attribute(group, "weight_bits", q.weight_bits);
+  file.set_attribute(group, "weight_bits", q.weight_format.code());
   file.set_attribute(group, "per_channel", q.weight_granularity == quant::Granularity::channel ? 1 : 0);
   file.set_attribute(group, "activation_bits", q.activation_bits);
   file.set_attribute(group, "activation_signed", q.activation_signed ? 1 : 0);
@@ -100,7 +100,10 @@ class Reader {
   LayerQuantization read_quantization(const std::string& layer) const {
     const std::string group = "quantization/" + layer;
     LayerQuantization q;
-    q.weight_bits = static_cast<int>(file_.int_attribute(group, "weight_bits"));
+    const std::int64_t code = file_.int_attribute(group, "weight_bits");
+    const auto format = quant::format_of_code(static_cast<int>(code));
+    if (!format) fail(fmt::format("layer '{}' has weights in a format of the unknown code {}", layer, code));
+    q.weight_format = *format;
     q.weight_granularity = file_.int_attribute(group, "per_channel") != 0 ? quant::Granularity::channel
                                                                           : quant::Granularity::tensor;
     q.activation_bits = static_cast<int>(file_.int_attribute(group, "activation_bits"));

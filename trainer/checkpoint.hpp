@@ -21,8 +21,8 @@ struct Checkpoint {
 ///   attributes of /: format, format_version, network, network_hash, run_identity, seed, step, total_steps,
 ///   epoch, loss /parameters/NAME, /buffers/NAME: values in the shape that Network::parameters() and
 ///   buffers() have /optimizer: attribute steps; /optimizer/first/NAME, /optimizer/second/NAME, per
-///   parameter, where there are any /quantization/LAYER: attributes weight_bits, per_channel,
-///   activation_bits, activation_signed, activation_scale;
+///   parameter, where there are any /quantization/LAYER: attributes weight_bits (a quant::Format's code),
+///   per_channel, activation_bits, activation_signed, activation_scale;
 ///     datasets weight_clip and weight_scales where there are any
 void save_checkpoint(const std::filesystem::path& path, const Network& network, const Checkpoint& checkpoint);
 

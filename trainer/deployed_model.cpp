@@ -31,11 +31,14 @@ class Deployment {
     model.network = info_;
     model.policy = plan_.policy;
     for (const quant::Step& step : plan_.steps) {
-      DeployedStep deployed{.step = step, .layer = {}, .other = {}};
-      if (step.kind == quant::StepKind::layer)
-        deployed.layer = layer_numbers(step);
-      else
+      DeployedStep deployed{.step = step, .layer = {}, .weights = {}, .other = {}};
+      if (step.kind == quant::StepKind::layer) {
+        QuantizedWeights weights = network_.quantized_weights(step.layer);
+        deployed.layer = layer_numbers(step, weights);
+        deployed.weights = std::move(weights.encoded);
+      } else {
         deployed.other = other_numbers(step);
+      }
       model.steps.push_back(std::move(deployed));
     }
     return model;
@@ -49,8 +52,8 @@ class Deployment {
                   "deploy: the plan is of another network");
     for (std::size_t i = 0; i < info_.layers.size(); ++i) {
       const LayerQuantization& q = network_.quantization(static_cast<int>(i));
-      const quant::LayerBits bits = plan_.policy.layers[i];
-      base::require(q.weight_bits == bits.weight && q.activation_bits == bits.activation,
+      const quant::LayerFormats formats = plan_.policy.layers[i];
+      base::require(q.weight_format == formats.weight && q.activation_bits == formats.activation.code(),
                     "deploy: the network does not compute under the plan's policy");
       base::require(!q.quantizes_activations() || q.activation_signed == info_.layers[i].input_signed,
                     "deploy: a layer's input has the other sign");
@@ -126,7 +129,8 @@ class Deployment {
 
   float input_scale(const quant::Step& step) const {
     const LayerQuantization& q = network_.quantization(step.layer);
-    if (!q.quantizes_activations()) return 1.0f;
+    // Decoded weights read the values of quantized activations.
+    if (step.from == quant::Storage::f32) return 1.0f;
     const float scale = scale_of_source(step.first);
     if (scale != q.activation_scale)
       throw base::UserError(fmt::format(
@@ -138,42 +142,19 @@ class Deployment {
     return scale;
   }
 
-  std::vector<double> weight_scales(const quant::Step& step, const quant::LayerInfo& layer) const {
-    const auto channels = static_cast<std::size_t>(layer.output.channels);
-    if (step.bits.weight == quant::kFloatBits) return std::vector<double>(channels, 1.0);
-    const std::vector<float> found = network_.weight_scales(step.layer);
-    std::vector<double> scales;
-    for (std::size_t c = 0; c < channels; ++c)
-      scales.push_back(static_cast<double>(found[found.size() == 1 ? 0 : c]));
-    return scales;
-  }
-
-  void set_weights(const quant::Step& step, const quant::LayerInfo& layer,
-                   quant::LayerNumbers& numbers) const {
-    const std::vector<float>& weights = parameter(layer.name + ".weight");
-    if (step.bits.weight == quant::kFloatBits) {
-      numbers.float_weights = weights;
-      return;
-    }
-    const std::vector<float> scales = network_.weight_scales(step.layer);
-    const quant::IntegerRange range = quant::integer_range(step.bits.weight, true);
-    numbers.weights.resize(weights.size());
-    quant::quantize_channels_s8(weights.data(), static_cast<std::int64_t>(scales.size()),
-                                static_cast<std::int64_t>(weights.size() / scales.size()), scales.data(),
-                                range.low, range.high, numbers.weights.data());
-  }
-
-  quant::LayerNumbers layer_numbers(const quant::Step& step) const {
+  /// `weights` loses its levels or floats to the step's numbers.
+  quant::LayerNumbers layer_numbers(const quant::Step& step, QuantizedWeights& weights) const {
     const quant::LayerInfo& layer = info_.layers[static_cast<std::size_t>(step.layer)];
     quant::LayerNumbers numbers;
-    set_weights(step, layer, numbers);
+    numbers.weights = std::move(weights.levels);
+    numbers.float_weights = std::move(weights.floats);
     const Affine affine = layer_affine(step, layer);
-    const std::vector<double> scales = weight_scales(step, layer);
     const auto in = static_cast<double>(input_scale(step));
     const float out = output_scale(step);
-    for (std::size_t c = 0; c < scales.size(); ++c) {
+    for (std::size_t c = 0; c < affine.scale.size(); ++c) {
+      const float scale = weights.scales.empty() ? 1.0f : weights.scales[weights.scales.size() == 1 ? 0 : c];
       numbers.multiplier.push_back(
-          static_cast<float>(affine.scale[c] * in * scales[c] / static_cast<double>(out)));
+          static_cast<float>(affine.scale[c] * in * static_cast<double>(scale) / static_cast<double>(out)));
       numbers.bias.push_back(static_cast<float>(affine.shift[c] / static_cast<double>(out)));
     }
     if (step.fused_relu) {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "quant/formats/encoding.hpp"
 #include "quant/kernels/kernel_table.hpp"
 #include "quant/kernels/step_kernels.hpp"
 #include "quant/network_info.hpp"
@@ -18,7 +20,10 @@ namespace bitsmith::trainer {
 struct DeployedStep {
   quant::Step step;
   quant::LayerNumbers layer;  ///< step.kind == layer
-  quant::StepNumbers other;   ///< every other kind
+  /// Of weights in formats other than integers: what they are stored as. `layer` has them as levels, or
+  /// decoded.
+  std::optional<quant::Encoded> weights;
+  quant::StepNumbers other;  ///< every other kind
 };
 
 /// What files of images must become before the network sees them.

@@ -9,11 +9,11 @@ namespace bitsmith::trainer {
 
 /// How one layer's forward quantizes its input and its weights. The default quantizes nothing.
 struct LayerQuantization {
-  int weight_bits = quant::kFloatBits;
+  quant::Format weight_format = quant::kFloatBits;
   quant::Granularity weight_granularity = quant::Granularity::channel;
-  /// Per scale (one, or one per output channel): the share of the largest |w| at which weights are clipped,
-  /// 0..1]. Empty: 1, that is min-max. Found once by calibration; the scales themselves follow the latent
-  /// weights each step.
+  /// Of integers, per scale (one, or one per output channel): the share of the largest |w| at which weights
+  /// are clipped, 0..1]. Empty: 1, that is min-max. Found once by calibration; the scales themselves follow
+  /// the latent weights each step.
   std::vector<float> weight_clip;
   /// Where not empty, the scales themselves (one, or one per output channel): they no longer follow the
   /// weights, and weight_clip is empty. What post-training rounding leaves behind: its weights lie on these
@@ -24,7 +24,7 @@ struct LayerQuantization {
   bool activation_signed = true;
   float activation_scale = 1.0f;  ///< fixed by calibration
 
-  bool quantizes_weights() const { return weight_bits != quant::kFloatBits; }
+  bool quantizes_weights() const { return !weight_format.is_float(); }
   bool quantizes_activations() const { return activation_bits != quant::kFloatBits; }
 };
 

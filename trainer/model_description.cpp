@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "quant/format_json.hpp"
 #include "trainer/packed_bits.hpp"
 
 namespace bitsmith::trainer {
@@ -44,13 +45,26 @@ Json network_json(const quant::NetworkInfo& network) {
   return json;
 }
 
+bool is_per_channel(const quant::Encoded& weights) {
+  return weights.options.slicing.grain == quant::Grain::channel;
+}
+
+Json weights_json(const DeployedStep& deployed, NumberStore& numbers) {
+  if (deployed.weights) {
+    const std::vector<std::uint8_t> packed = quant::pack(*deployed.weights);
+    return array_json({reinterpret_cast<const char*>(packed.data()), packed.size()}, numbers);
+  }
+  const quant::LayerNumbers& layer = deployed.layer;
+  return layer.weights.empty() ? floats_json(layer.float_weights, numbers)
+                               : array_json(pack_bits(layer.weights, deployed.step.bits.weight), numbers);
+}
+
 Json step_json(const DeployedModel& model, const DeployedStep& deployed, NumberStore& numbers) {
   Json json{{"key", deployed.step.shape_key(model.network)}};
   if (deployed.step.kind == quant::StepKind::layer) {
     const quant::LayerNumbers& layer = deployed.layer;
-    json["weights"] = layer.weights.empty()
-                          ? floats_json(layer.float_weights, numbers)
-                          : array_json(pack_bits(layer.weights, deployed.step.bits.weight), numbers);
+    json["weights"] = weights_json(deployed, numbers);
+    if (deployed.weights) json["scales"] = is_per_channel(*deployed.weights) ? "channel" : "tensor";
     json["multiplier"] = floats_json(layer.multiplier, numbers);
     json["bias"] = floats_json(layer.bias, numbers);
     json["low"] = bound_json(layer.low);
@@ -90,10 +104,11 @@ std::string describe_model(const DeployedModel& model, NumberStore& numbers) {
       kernels[static_cast<std::size_t>(deployed.step.layer)] = deployed.step.kernel;
   json["layers"] = Json::array();
   for (std::size_t i = 0; i < kernels.size(); ++i)
-    json["layers"].push_back({{"name", model.network.layers[i].name},
-                              {"weight_bits", model.policy.layers[i].weight},
-                              {"activation_bits", model.policy.layers[i].activation},
-                              {"kernel", kernels[i]}});
+    json["layers"].push_back(
+        {{"name", model.network.layers[i].name},
+         {"weight_bits", quant::format_json<Json>(model.policy.layers[i].weight)},
+         {"activation_bits", quant::format_json<Json>(model.policy.layers[i].activation)},
+         {"kernel", kernels[i]}});
   json["steps"] = Json::array();
   for (const DeployedStep& step : model.steps) json["steps"].push_back(step_json(model, step, numbers));
   json["input"] = {{"mean", model.input.normalization.mean},

@@ -12,6 +12,8 @@
 
 #include "quant/base/error.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/serving.hpp"
+#include "quant/weight_encoding.hpp"
 #include "trainer/packed_bits.hpp"
 
 namespace bitsmith::trainer {
@@ -186,12 +188,44 @@ class Numbers {
   std::string_view bytes_;
 };
 
-quant::LayerNumbers layer_of(const Json& json, const quant::Step& step, const quant::LayerInfo& layer,
-                             const Numbers& numbers) {
-  quant::LayerNumbers found;
+quant::Format format_of(const Json& json, const char* what,
+                        std::optional<quant::Format> (*known)(std::string_view)) {
+  if (json.is_number_integer() && json.get<std::int64_t>() == quant::kFloatBits) return quant::kFloatBits;
+  const auto format = known(json.is_string() ? json.get<std::string>() : json.dump());
+  if (!format) damaged(fmt::format("{}: got {}", what, json.dump()));
+  return *format;
+}
+
+/// Weights that are stored in a format of their own.
+void read_encoded(const Json& json, quant::Format format, const quant::LayerInfo& layer,
+                  const Numbers& numbers, DeployedStep& deployed) {
+  const std::string scales = text(member(json, "scales"), "scales");
+  if (scales != "channel" && scales != "tensor") damaged(fmt::format("scales: got '{}'", scales));
+  const quant::Encoded like = quant::weight_encoding_of(
+      layer.weights(), layer.output.channels, format,
+      scales == "channel" ? quant::Granularity::channel : quant::Granularity::tensor);
+  const std::string_view packed =
+      numbers.array(member(json, "weights"), static_cast<std::uint64_t>(quant::packed_size(like)));
+  deployed.weights =
+      quant::unpack({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()}, like);
+  if (quant::is_decoded(format)) {
+    deployed.layer.float_weights = quant::decode(*deployed.weights);
+    if (!std::ranges::all_of(deployed.layer.float_weights, [](float w) { return std::isfinite(w); }))
+      damaged(fmt::format("layer '{}' has a weight that is not finite", layer.name));
+  } else {
+    deployed.layer.weights = quant::weight_levels(*deployed.weights).levels;
+  }
+}
+
+void read_layer(const Json& json, quant::Format format, const quant::LayerInfo& layer, const Numbers& numbers,
+                DeployedStep& deployed) {
+  const quant::Step& step = deployed.step;
+  quant::LayerNumbers& found = deployed.layer;
   const auto weights = static_cast<std::uint64_t>(layer.weights());
   const auto channels = static_cast<std::uint64_t>(layer.output.channels);
-  if (step.bits.weight == quant::kFloatBits) {
+  if (!format.is_float() && !format.is_integer()) {
+    read_encoded(json, format, layer, numbers, deployed);
+  } else if (format.is_float()) {
     found.float_weights = numbers.floats(member(json, "weights"), weights);
   } else {
     found.weights =
@@ -209,7 +243,6 @@ quant::LayerNumbers layer_of(const Json& json, const quant::Step& step, const qu
   if (found.low > found.high || (step.to == quant::Storage::u8 && !fits(0, 255)) ||
       (step.to == quant::Storage::s8 && !fits(-127, 127)))
     damaged(fmt::format("layer '{}' is clamped to {}..{}", layer.name, found.low, found.high));
-  return found;
 }
 
 quant::StepNumbers other_of(const Json& json, const quant::Step& step, const quant::NetworkInfo& network,
@@ -229,7 +262,8 @@ quant::StepNumbers other_of(const Json& json, const quant::Step& step, const qua
     found.range =
         step.tensor >= 0
             ? quant::integer_range(8, network.nodes[static_cast<std::size_t>(step.tensor)].output_signed)
-            : quant::integer_range(policy.layers[reader].activation, network.layers[reader].input_signed);
+            : quant::integer_range(policy.layers[reader].activation.code(),
+                                   network.layers[reader].input_signed);
   }
   if (step.kind == quant::StepKind::batch_norm) {
     const auto channels = static_cast<std::uint64_t>(step.output.channels);
@@ -267,8 +301,8 @@ DeployedModel model_of(const Json& json, std::string_view bytes) {
     const std::string name = text(member(layers[i], "name"), "a layer's name");
     if (name != model.network.layers[i].name) damaged(fmt::format("layer '{}' is out of order", name));
     model.policy.layers.push_back(
-        {integer(member(layers[i], "weight_bits"), "weight_bits", 1, quant::kFloatBits),
-         integer(member(layers[i], "activation_bits"), "activation_bits", 1, quant::kFloatBits)});
+        {format_of(member(layers[i], "weight_bits"), "weight_bits", quant::weight_format),
+         format_of(member(layers[i], "activation_bits"), "activation_bits", quant::activation_format)});
     kernels.names[name] = text(member(layers[i], "kernel"), "a kernel's name");
   }
   quant::validate_policy(model.network, model.policy);
@@ -281,10 +315,10 @@ DeployedModel model_of(const Json& json, std::string_view bytes) {
     const quant::Step& step = plan.steps[i];
     if (text(member(steps[i], "key"), "a step's key") != step.shape_key(model.network))
       damaged(fmt::format("step {} is not the one that its network has there", i));
-    DeployedStep deployed{.step = step, .layer = {}, .other = {}};
+    DeployedStep deployed{.step = step, .layer = {}, .weights = {}, .other = {}};
+    const auto layer = static_cast<std::size_t>(step.layer);
     if (step.kind == quant::StepKind::layer)
-      deployed.layer =
-          layer_of(steps[i], step, model.network.layers[static_cast<std::size_t>(step.layer)], numbers);
+      read_layer(steps[i], model.policy.layers[layer].weight, model.network.layers[layer], numbers, deployed);
     else
       deployed.other = other_of(steps[i], step, model.network, model.policy, numbers);
     model.steps.push_back(std::move(deployed));

@@ -46,8 +46,9 @@ void check_quantization(const quant::LayerInfo& layer, const LayerQuantization& 
   const auto refuse = [&](const std::string& what) {
     throw base::UserError(fmt::format("{}: {}", layer.name, what));
   };
-  if (q.quantizes_weights() && (q.weight_bits < 2 || q.weight_bits > 8))
-    refuse(fmt::format("weights of {} bits; allowed are 2 to 8 and fp32", q.weight_bits));
+  if (!quant::weight_format(quant::short_name(q.weight_format)))
+    refuse(fmt::format("weights in {}; allowed are fp32, {}", quant::short_name(q.weight_format),
+                       quant::allowed_weight_formats()));
   const int fewest = q.activation_signed ? 2 : 1;
   if (q.quantizes_activations() && (q.activation_bits < fewest || q.activation_bits > 8))
     refuse(fmt::format("{} activations of {} bits; allowed are {} to 8 and fp32",
@@ -129,14 +130,9 @@ const LayerQuantization& Network::quantization(int layer) const {
   return core_->quantization.at(static_cast<std::size_t>(layer));
 }
 
-std::vector<float> Network::weight_scales(int layer) const {
-  const LayerQuantization& q = quantization(layer);
+QuantizedWeights Network::quantized_weights(int layer) const {
   const std::string& name = core_->info.layers[static_cast<std::size_t>(layer)].name;
-  if (!q.quantizes_weights())
-    throw base::UserError(fmt::format("{}: its weights are fp32 and have no scale", name));
-  WeightQuantizer quantizer;
-  quantizer.update(*find_parameter(name + ".weight"), q);
-  return {quantizer.scales().begin(), quantizer.scales().end()};
+  return quantize_weights(*find_parameter(name + ".weight"), quantization(layer));
 }
 
 const Tensor& Network::forward(const Tensor& images, Mode mode) {

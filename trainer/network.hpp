@@ -11,6 +11,7 @@
 #include "trainer/layer_quantization.hpp"
 #include "trainer/mode.hpp"
 #include "trainer/parameters.hpp"
+#include "trainer/quantized_weights.hpp"
 #include "trainer/tensor.hpp"
 
 namespace bitsmith::trainer {
@@ -57,9 +58,9 @@ class Network {
   /// range.
   void set_quantization(int layer, LayerQuantization quantization);
   const LayerQuantization& quantization(int layer) const;
-  /// The scale of each weight level of a layer as its next forward will use it: one, or one per output
-  /// channel. Throws UserError if the layer's weights are not quantized.
-  std::vector<float> weight_scales(int layer) const;
+  /// A layer's weights as its next forward will multiply them, in the form that its kernel takes. Throws
+  /// UserError if a weight is not finite.
+  QuantizedWeights quantized_weights(int layer) const;
 
   /// Logits (batch x classes), valid until the next forward. Throws UserError if the images' shape is not the
   /// network's input, the batch is empty, or (train, recalibrate) a batch norm would see a single value per

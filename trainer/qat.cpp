@@ -147,23 +147,22 @@ void apply_policy(Network& network, const quant::Policy& policy, const Calibrati
   base::require(table.layers() == layer_count(network), "apply_policy: the table is of another network");
   for (int layer = 0; layer < layer_count(network); ++layer) {
     const quant::LayerInfo& info = network.info().layers[static_cast<std::size_t>(layer)];
-    const quant::LayerBits bits = policy.layers[static_cast<std::size_t>(layer)];
+    const quant::LayerFormats formats = policy.layers[static_cast<std::size_t>(layer)];
     LayerQuantization q;
-    q.weight_bits = bits.weight;
+    q.weight_format = formats.weight;
     q.weight_granularity = options.weight_granularity;
-    if (q.quantizes_weights())
-      q.weight_clip = clip_ratios(*network.find_parameter(info.name + ".weight"), info, bits.weight, options);
-    q.activation_bits = bits.activation;
+    if (formats.weight.is_integer())
+      q.weight_clip =
+          clip_ratios(*network.find_parameter(info.name + ".weight"), info, formats.weight.code(), options);
+    q.activation_bits = formats.activation.code();
     q.activation_signed = table.is_signed(layer);
     if (q.quantizes_activations()) {
-      const int tensor = bits.activation == kTensorBits ? tensor_read_by(network.info(), info) : -1;
-      q.activation_scale = tensor >= 0 ? table.tensor_scale(tensor) : table.scale(layer, bits.activation);
+      const int tensor = q.activation_bits == kTensorBits ? tensor_read_by(network.info(), info) : -1;
+      q.activation_scale = tensor >= 0 ? table.tensor_scale(tensor) : table.scale(layer, q.activation_bits);
     }
     network.set_quantization(layer, std::move(q));
   }
-  constexpr quant::LayerBits floats;
-  const bool quantizes =
-      std::ranges::any_of(policy.layers, [&](quant::LayerBits bits) { return bits != floats; });
+  const bool quantizes = policy.quantizes();
   set_tensor_scales(network, [&](int tensor) { return quantizes ? table.tensor_scale(tensor) : 0.0f; });
 }
 

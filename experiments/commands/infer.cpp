@@ -16,6 +16,7 @@
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/format_json.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/data/loader.hpp"
 #include "trainer/integer_network.hpp"
@@ -167,9 +168,9 @@ std::string json_of(const InferOptions& options, const trainer::DeployedModel& m
               {"weight_bytes", inference.weight_bytes},
               {"activation_bytes", inference.arena_bytes},
               {"peak_resident_kib", inference.peak_kib}};
-  for (const quant::LayerBits& bits : model.policy.layers) {
-    object["weight_bits"].push_back(bits.weight);
-    object["activation_bits"].push_back(bits.activation);
+  for (const quant::LayerFormats& bits : model.policy.layers) {
+    object["weight_bits"].push_back(quant::format_json<nlohmann::ordered_json>(bits.weight));
+    object["activation_bits"].push_back(quant::format_json<nlohmann::ordered_json>(bits.activation));
   }
   return object.dump(2, ' ', false, Json::error_handler_t::replace);
 }

@@ -26,9 +26,9 @@ enum class PtqMode { weight_only, fixed_scales, dynamic_scales };
 /// `bitsmith ptq`: which bits, and the steps.
 struct PtqConfig {
   PtqMode mode = PtqMode::fixed_scales;
-  int weights = 4;      ///< bits; quantization.first_layer_bits and last_layer_bits stand above them
-  int activations = 8;  ///< likewise
-  std::string policy;   ///< YAML of a policy, in place of these bits; empty: none
+  quant::Format weights = 4;      ///< quantization.first_layer_bits and last_layer_bits stand above it
+  quant::Format activations = 8;  ///< likewise
+  std::string policy;             ///< YAML of a policy, in place of these two; empty: none
   trainer::ptq::PtqOptions steps;
 };
 

@@ -8,6 +8,7 @@
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
 #include "quant/base/yaml.hpp"
+#include "quant/policy.hpp"
 
 namespace bitsmith::experiments {
 
@@ -20,6 +21,9 @@ struct DefaultText {
   std::string operator()(const int* value) const { return std::to_string(*value); }
   std::string operator()(const double* value) const { return base::shortest(*value); }
   std::string operator()(const std::string* value) const { return value->empty() ? "\"\"" : *value; }
+  std::string operator()(const quant::Format* format) const {
+    return format->is_float() ? "32" : quant::short_name(*format);
+  }
   template <class T>
   std::string operator()(const std::vector<T>* values) const {
     std::string text;

@@ -16,6 +16,10 @@ struct ToYaml {
   base::YamlNode operator()(const int* value) const { return base::yaml_number(*value); }
   base::YamlNode operator()(const double* value) const { return base::yaml_number(*value); }
   base::YamlNode operator()(const std::string* value) const { return base::yaml_string(*value); }
+  base::YamlNode operator()(const quant::Format* format) const {
+    const bool has_bits = format->is_integer() || format->is_float();
+    return has_bits ? base::yaml_number(format->code()) : base::yaml_string(format->name());
+  }
   template <class T>
   base::YamlNode operator()(const std::vector<T>* values) const {
     base::YamlNode list = base::yaml_list({});

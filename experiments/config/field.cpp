@@ -51,6 +51,8 @@ struct TypeName {
   std::string operator()(std::vector<std::string>*) const {
     return field.choices.empty() ? "list of texts" : "list of words";
   }
+  std::string operator()(quant::Format*) const { return "format"; }
+  std::string operator()(std::vector<quant::Format>*) const { return "list of formats"; }
   std::string operator()(const Choice&) const { return "word"; }
   std::string operator()(std::vector<Constraint>*) const { return "map of bounds"; }
 };
@@ -70,6 +72,8 @@ struct AllowedText {
   std::string operator()(std::vector<std::string>*) const {
     return list_text(field, field.choices.empty() ? "texts" : base::join_names(field.choices));
   }
+  std::string operator()(quant::Format*) const { return field.formats; }
+  std::string operator()(std::vector<quant::Format>*) const { return list_text(field, field.formats); }
   std::string operator()(const Choice&) const { return base::join_names(field.choices); }
   std::string operator()(std::vector<Constraint>*) const {
     return "a map of size, bops, latency or a metric of the hardware program to bounds like 0.5x or 1.2 ms";

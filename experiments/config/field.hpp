@@ -2,12 +2,14 @@
 
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "experiments/config/constraint.hpp"
+#include "quant/formats/format.hpp"
 
 namespace bitsmith::experiments {
 
@@ -34,7 +36,8 @@ struct Choice {
 
 /// The variable behind a field.
 using FieldValue = std::variant<bool*, int*, double*, std::string*, std::vector<int>*, std::vector<double>*,
-                                std::vector<std::string>*, Choice, std::vector<Constraint>*>;
+                                std::vector<std::string>*, quant::Format*, std::vector<quant::Format>*,
+                                Choice, std::vector<Constraint>*>;
 
 /// All that is to be said of a key of the configuration, once.
 struct Field {
@@ -44,7 +47,9 @@ struct Field {
   Range range = {};
   std::vector<int> integers = {};         ///< the only numbers allowed, if not empty
   std::vector<std::string> choices = {};  ///< the only words allowed, if not empty
-  std::size_t min_size = 0;               ///< of a list
+  std::optional<quant::Format> (*format_of)(std::string_view) = nullptr;  ///< of formats: by name
+  std::string formats = {};                                               ///< and what it takes, for people
+  std::size_t min_size = 0;                                               ///< of a list
   std::size_t max_size = std::numeric_limits<std::size_t>::max();
   bool required = false;
   std::string_view unless = "";  ///< a group visited before: where it is given, the field is not required

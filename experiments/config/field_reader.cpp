@@ -38,6 +38,10 @@ class ValueReader {
       return read_text(text, node, path);
     });
   }
+  void operator()(quant::Format* target) const { read_format(target, node_, path_); }
+  void operator()(std::vector<quant::Format>* target) const {
+    read_list(target, [this](auto... arguments) { return read_format(arguments...); });
+  }
   void operator()(const Choice& choice) const {
     std::string word;
     if (!read_text(&word, node_, path_)) return;
@@ -65,6 +69,11 @@ class ValueReader {
     if (node.is_null()) return "; leave the key out for its default";
     if (!node.is_scalar()) return {};
     if (!field_.choices.empty()) return base::did_you_mean(node.text, field_.choices);
+    if (field_.format_of != nullptr && !node.quoted) {
+      std::vector<std::string> names;
+      for (quant::Format format : quant::all_formats()) names.push_back(format.name());
+      return base::did_you_mean(node.text, names);
+    }
     const bool wants_text = std::holds_alternative<std::string*>(value_);
     const bool octal = node.text.size() > 1 && node.text.find_first_not_of("0123456789") == std::string::npos;
     if (node.quoted && !wants_text) return "; write it without quotes";
@@ -110,6 +119,12 @@ class ValueReader {
         choices.empty() || std::find(choices.begin(), choices.end(), node.text) != choices.end();
     if (!node.is_scalar() || !known) return refuse(node, path), false;
     *target = node.text;
+    return true;
+  }
+  bool read_format(quant::Format* target, const base::YamlNode& node, const std::string& path) const {
+    const auto found = node.is_scalar() && !node.quoted ? field_.format_of(node.text) : std::nullopt;
+    if (!found) return refuse(node, path), false;
+    *target = *found;
     return true;
   }
 

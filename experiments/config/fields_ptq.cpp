@@ -1,8 +1,20 @@
 #include "experiments/config/fields.hpp"
+#include "quant/policy.hpp"
 
 namespace bitsmith::experiments {
 
 namespace {
+
+std::optional<quant::Format> quantized_weights(std::string_view text) {
+  const auto format = quant::weight_format(text);
+  return format && !format->is_float() ? format : std::nullopt;
+}
+
+/// Signed ones too, as the images may be.
+std::optional<quant::Format> quantized_activations(std::string_view text) {
+  const auto format = quant::activation_format(text);
+  return format && !format->is_float() && format->code() >= 2 ? format : std::nullopt;
+}
 
 void visit_adaround(FieldVisitor& visitor, trainer::ptq::AdaRoundOptions& options) {
   visitor.visit({.name = "iterations",
@@ -46,12 +58,16 @@ void visit_fields(FieldVisitor& visitor, PtqConfig& options) {
                 .choices = {"weight_only", "static", "dynamic"}},
                options.mode);
   visitor.visit({.name = "weights",
-                 .meaning = "of every layer but the first and last, which quantization.first_layer_bits and "
-                            "last_layer_bits set",
-                 .unit = "bits",
-                 .range = between(2, 8)},
+                 .meaning = "format of every layer's but the first and last one's, which "
+                            "quantization.first_layer_bits and last_layer_bits set: bits of integers, or a "
+                            "name",
+                 .format_of = quantized_weights,
+                 .formats = quant::allowed_weight_formats()},
                 &options.weights);
-  visitor.visit({.name = "activations", .meaning = "likewise", .unit = "bits", .range = between(2, 8)},
+  visitor.visit({.name = "activations",
+                 .meaning = "likewise; bits of integers",
+                 .format_of = quantized_activations,
+                 .formats = "2 to 8"},
                 &options.activations);
   visitor.visit({.name = "policy",
                  .meaning = "bits of every layer, a YAML file as a run leaves it beside its results",

@@ -1,4 +1,6 @@
 #include "experiments/config/fields.hpp"
+#include "quant/policy.hpp"
+#include "search/action_space.hpp"
 
 namespace bitsmith::experiments {
 
@@ -88,18 +90,19 @@ void visit_fields(FieldVisitor& visitor, search::SearchOptions& options) {
        .range = between(1, 1024)},
       &options.round);
   visitor.visit({.name = "weight_bits",
-                 .meaning = "choices for weights, ascending",
+                 .meaning = "choices for weights: bits of integers, or names of formats",
                  .unit = "bits",
-                 .integers = {2, 3, 4, 5, 6, 7, 8},
+                 .format_of = search::searched_weight_format,
+                 .formats = quant::allowed_weight_formats(),
                  .min_size = 1},
                 &options.weight_bits);
-  visitor.visit(
-      {.name = "activation_bits",
-       .meaning = "choices for activations, ascending; 32: fp32; 1 only where they are not negative",
-       .unit = "bits",
-       .integers = {1, 2, 3, 4, 5, 6, 7, 8, 32},
-       .min_size = 1},
-      &options.activation_bits);
+  visitor.visit({.name = "activation_bits",
+                 .meaning = "choices for activations; 32: fp32; 1 only where they are not negative",
+                 .unit = "bits",
+                 .format_of = search::searched_activation_format,
+                 .formats = quant::allowed_activation_formats(),
+                 .min_size = 1},
+                &options.activation_bits);
   visit_choice(
       visitor,
       {.name = "reward",

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <filesystem>
 #include <initializer_list>
 #include <utility>
 #include <vector>
 
 #include "quant/base/nearest.hpp"
+#include "quant/policy.hpp"
 
 namespace bitsmith::experiments {
 
@@ -45,6 +48,16 @@ void check_ascending(Rules& rules, const std::string& path, const std::vector<T>
                   fmt::format("got {} after {}; write the values in ascending order, each once", values[i],
                               values[i - 1]));
     if (!ascending) return;
+  }
+}
+
+void check_distinct(Rules& rules, const std::string& path, const std::vector<quant::Format>& formats) {
+  for (std::size_t i = 1; i < formats.size(); ++i) {
+    const bool is_new = std::find(formats.begin(), formats.begin() + static_cast<std::ptrdiff_t>(i),
+                                  formats[i]) == formats.begin() + static_cast<std::ptrdiff_t>(i);
+    rules.require(is_new, {fmt::format("{}[{}]", path, i), path},
+                  fmt::format("got {} twice; write each choice once", quant::short_name(formats[i])));
+    if (!is_new) return;
   }
 }
 
@@ -229,8 +242,8 @@ void check_search(Rules& rules, const search::SearchOptions& search) {
   rules.require(search.finalists <= search.episodes, {"search.finalists", "search.episodes"},
                 fmt::format("{} finalists of {} episodes; make search.finalists at most search.episodes",
                             search.finalists, search.episodes));
-  check_ascending(rules, "search.weight_bits", search.weight_bits);
-  check_ascending(rules, "search.activation_bits", search.activation_bits);
+  check_distinct(rules, "search.weight_bits", search.weight_bits);
+  check_distinct(rules, "search.activation_bits", search.activation_bits);
 }
 
 }  // namespace

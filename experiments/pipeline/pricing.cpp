@@ -14,9 +14,9 @@
 namespace bitsmith::experiments {
 namespace {
 
-std::vector<int> with(std::vector<int> bits, std::initializer_list<int> more) {
+std::vector<quant::Format> with(std::vector<quant::Format> bits, std::initializer_list<int> more) {
   for (const int extra : more)
-    if (extra > 0) bits.push_back(extra);
+    if (extra > 0) bits.emplace_back(extra);
   std::sort(bits.begin(), bits.end());
   bits.erase(std::unique(bits.begin(), bits.end()), bits.end());
   return bits;

@@ -33,14 +33,14 @@ quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& netw
     policy = quant::policy_from_yaml(network, ptq.policy);
   } else {
     policy = quant::uniform_policy(network, {ptq.weights, ptq.activations});
-    const auto pin = [](quant::LayerBits& layer, int bits) {
+    const auto pin = [](quant::LayerFormats& layer, int bits) {
       if (bits > 0) layer = {bits, bits};
     };
     pin(policy.layers.front(), config.quantization.first_layer_bits);
     pin(policy.layers.back(), config.quantization.last_layer_bits);
   }
   if (ptq.mode == PtqMode::weight_only)
-    for (quant::LayerBits& layer : policy.layers) layer.activation = quant::kFloatBits;
+    for (quant::LayerFormats& layer : policy.layers) layer.activation = quant::kFloatBits;
   if (ptq.mode == PtqMode::dynamic_scales)
     throw base::UserError("ptq.mode: dynamic is not available yet; use static or weight_only");
   quant::validate_policy(network, policy);

@@ -5,6 +5,7 @@
 
 #include "experiments/pipeline/ptq.hpp"
 #include "experiments/text_table.hpp"
+#include "quant/format_json.hpp"
 
 namespace bitsmith::experiments {
 namespace {
@@ -16,7 +17,6 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nul
 
 std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.2f}", 100 * share); }
 std::string decibels(double db) { return std::isinf(db) ? "exact" : fmt::format("{:.1f}", db); }
-std::string bits(int value) { return value == quant::kFloatBits ? "fp32" : fmt::format("{}", value); }
 
 std::string steps_text(const PtqReport& report) {
   TextTable table(
@@ -41,8 +41,8 @@ std::string layers_text(const PtqReport& report) {
   for (std::size_t l = 0; l < report.errors.size(); ++l) {
     const trainer::ptq::LayerError& error = report.errors[l];
     std::vector<std::string> row{report.info.layers[l].name,
-                                 bits(report.policy.layers[l].weight),
-                                 bits(report.policy.layers[l].activation),
+                                 quant::short_name(report.policy.layers[l].weight),
+                                 quant::short_name(report.policy.layers[l].activation),
                                  decibels(error.weights.sqnr_db),
                                  fmt::format("{:.5f}", error.weights.cosine),
                                  decibels(error.output.sqnr_db),
@@ -80,8 +80,8 @@ std::string ptq_json(const PtqReport& report) {
   for (std::size_t l = 0; l < report.errors.size(); ++l) {
     const trainer::ptq::LayerError& error = report.errors[l];
     Json row{{"name", report.info.layers[l].name},
-             {"weight_bits", report.policy.layers[l].weight},
-             {"activation_bits", report.policy.layers[l].activation},
+             {"weight_bits", quant::format_json<Json>(report.policy.layers[l].weight)},
+             {"activation_bits", quant::format_json<Json>(report.policy.layers[l].activation)},
              {"weight_sqnr_db", number(error.weights.sqnr_db)},
              {"weight_cosine", error.weights.cosine},
              {"output_sqnr_db", number(error.output.sqnr_db)},

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <ostream>
 
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
@@ -18,6 +19,13 @@ using enum FormatKind;
 // idempotent, monotone, symmetric, zero_to_zero
 constexpr FormatProperties kExact{true, true, true, true};
 constexpr FormatProperties kShifted{true, true, false, true};
+// A pair with the finer of two steps may keep a number that a larger one of the next pair rounds to below it.
+constexpr FormatProperties kPairs{true, false, true, true};
+// Draws +1 or -1, which it then keeps: 1 and -1 have probability 1.
+constexpr FormatProperties kDrawn{true, false, false, false, false};
+// BitNet's scale is the mean of all magnitudes, which decoding changes. NVFP4's smallest block scales are
+// subnormal: one that was rounded up by half is found anew from elements that are half as large.
+constexpr FormatProperties kNotIdempotent{false, true, true, true};
 
 // clang-format off
 constexpr std::array kRows{
@@ -26,20 +34,20 @@ constexpr std::array kRows{
     FormatRow{"uint", integer, 100, 1, 16, true, false, 0, 0, kShifted,
      "unsigned integers with a zero point", "Jacob et al. 2018, arXiv:1712.05877"},
     FormatRow{"pow2_", power_of_two, 200, 2, 8, true, true, 0, 0, kExact,
-     "sign and power of two, and zero", "Miyashita et al. 2016, arXiv:1603.01025"},
+     "sign and power of two, and zero", "Miyashita et al. 2016, arXiv:1603.01025; Zhou et al. 2017 (INQ)"},
     FormatRow{"quadratic", quadratic, 300, 2, 8, true, true, 0, 0, kExact,
      "levels at the squares of integers: fine near zero, coarse at the ends", "Deng et al. 2020 (companding quantization)"},
     FormatRow{"kmeans", kmeans, 400, 1, 8, true, true, 0, 0, {true, true, false, false},
      "a codebook of 2^bits centroids", "Han et al. 2016 (Deep Compression), arXiv:1510.00149"},
     FormatRow{"binary", binary, 601, 1, 1, false, true, 0, 0, {true, true, false, false},
      "sign times the mean magnitude", "Rastegari et al. 2016 (XNOR-Net), arXiv:1603.05279"},
-    FormatRow{"binary_stochastic", binary, 602, 1, 1, false, true, 0, 0, {false, false, false, false},
+    FormatRow{"binary_stochastic", binary, 602, 1, 1, false, true, 0, 0, kDrawn,
      "+1 with probability clip((x + 1) / 2, 0, 1), else -1", "Courbariaux et al. 2015 (BinaryConnect), arXiv:1511.00363"},
-    FormatRow{"ternary", ternary, 603, 2, 2, false, true, 0, 0, {true, true, true, true},
+    FormatRow{"ternary", ternary, 603, 2, 2, false, true, 0, 0, kExact,
      "-1, 0, +1 times the mean of what exceeds 0.7 mean |x|", "Li et al. 2016 (TWN), arXiv:1605.04711"},
-    FormatRow{"ttq", ternary, 604, 2, 2, false, true, 0, 0, {true, true, true, true},
+    FormatRow{"ttq", ternary, 604, 2, 2, false, true, 0, 0, kExact,
      "-Wn, 0, +Wp beyond 0.05 max |x|; Wp and Wn can be trained", "Zhu et al. 2017 (TTQ), arXiv:1612.01064"},
-    FormatRow{"bitnet", ternary, 605, 2, 2, false, true, 0, 0, {false, true, true, true},
+    FormatRow{"bitnet", ternary, 605, 2, 2, false, true, 0, 0, kNotIdempotent,
      "round(x / mean |x|) clipped to -1 .. 1, times mean |x|", "Ma et al. 2024 (BitNet b1.58), arXiv:2402.17764"},
     FormatRow{"fp8_e4m3", minifloat, 701, 8, 8, false, true, 0, 0, kExact,
      "floating point, largest 448, no infinity", "OCP 8-bit Floating Point Specification (OFP8) 1.0"},
@@ -65,15 +73,15 @@ constexpr std::array kRows{
      "fp4_e2m1 under a power-of-two scale for each 32", "OCP Microscaling Formats (MX) 1.0"},
     FormatRow{"mxint8", mx, 726, 8, 8, false, true, 32, 8, kExact,
      "64ths, -127 to 127 of them, under a power-of-two scale for each 32", "OCP Microscaling Formats (MX) 1.0"},
-    FormatRow{"mx9", micro_exponent, 731, 8, 8, false, true, 16, 16, kExact,
+    FormatRow{"mx9", micro_exponent, 731, 8, 8, false, true, 16, 16, kPairs,
      "sign and 7 bits; an exponent for each 16, one bit more for each 2", "Rouhani et al. 2023, arXiv:2302.08007"},
-    FormatRow{"mx6", micro_exponent, 732, 5, 5, false, true, 16, 16, kExact,
+    FormatRow{"mx6", micro_exponent, 732, 5, 5, false, true, 16, 16, kPairs,
      "sign and 4 bits; an exponent for each 16, one bit more for each 2", "Rouhani et al. 2023, arXiv:2302.08007"},
-    FormatRow{"mx4", micro_exponent, 733, 3, 3, false, true, 16, 16, kExact,
+    FormatRow{"mx4", micro_exponent, 733, 3, 3, false, true, 16, 16, kPairs,
      "sign and 2 bits; an exponent for each 16, one bit more for each 2", "Rouhani et al. 2023, arXiv:2302.08007"},
-    FormatRow{"nvfp4", nvfp4, 741, 4, 4, false, true, 16, 8, {false, true, true, true},
+    FormatRow{"nvfp4", nvfp4, 741, 4, 4, false, true, 16, 8, kNotIdempotent,
      "fp4_e2m1 under an fp8_e4m3 scale for each 16 and an fp32 scale for the tensor", "NVIDIA Blackwell; Model Optimizer"},
-    FormatRow{"vsq", vector_scaled, 500, 2, 8, true, true, 16, 4, {false, true, true, true},
+    FormatRow{"vsq", vector_scaled, 500, 2, 8, true, true, 16, 4, kExact,
      "integers under an integer scale for each 16 and an fp32 scale for each channel", "Dai et al. 2021 (VS-Quant), arXiv:2102.04503"},
 };
 // clang-format on
@@ -125,6 +133,8 @@ std::strong_ordering operator<=>(Format a, Format b) {
   if (x != y) return x < y ? std::strong_ordering::less : std::strong_ordering::greater;
   return a.code_ <=> b.code_;
 }
+
+std::ostream& operator<<(std::ostream& out, Format format) { return out << format.name(); }
 
 std::optional<Format> find_format(std::string_view name) {
   if (name == "fp32") return Format(kFp32);

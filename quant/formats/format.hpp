@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <iosfwd>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,39 +12,42 @@ namespace bitsmith::quant {
 
 /// How a format's elements get their values: one encoder each (quant/formats/*).
 enum class FormatKind {
-  integer,      ///< uniform steps: scale and zero point
+  integer,  ///< uniform steps: scale and zero point
   power_of_two,
   quadratic,
-  kmeans,       ///< a codebook fitted to each slice
+  kmeans,  ///< a codebook fitted to each slice
   binary,
   ternary,
-  minifloat,    ///< 4, 6 or 8-bit floating point under one fp32 scale a slice
+  minifloat,  ///< 4, 6 or 8-bit floating point under one fp32 scale a slice
   normal_float,
-  mx,           ///< minifloats or integers under a power-of-two scale a block (OCP MX)
+  mx,              ///< minifloats or integers under a power-of-two scale a block (OCP MX)
   micro_exponent,  ///< two levels of shared exponents (MX9, MX6, MX4)
   nvfp4,
   vector_scaled,  ///< integers under two levels of scales (VS-Quant)
 };
 
-/// What is true of a format's quantize-dequantize f(x) with its parameters held fixed or found anew, for every
-/// input; the conformance tests hold each row to what it declares.
+/// What is true of a format's quantize-dequantize f(x) with default options, parameters found anew from what
+/// it is given, for every finite input; the conformance tests hold each row to what it declares.
 struct FormatProperties {
-  bool idempotent;  ///< f(f(x)) == f(x), parameters found anew from f(x)
-  bool monotone;    ///< x <= y in one slice gives f(x) <= f(y)
-  bool symmetric;   ///< f(-x) == -f(x)
+  /// f(f(x)) == f(x), to the rounding of scales; of affine integers unless the least value lies halfway
+  /// between two levels, where the ends of the range may round to one step less.
+  bool idempotent;
+  bool monotone;   ///< x <= y in one slice or block gives f(x) <= f(y)
+  bool symmetric;  ///< f(-x) == -f(x)
   bool zero_to_zero;
+  bool deterministic = true;  ///< false: rounds at random, by a seed
 };
 
 /// A row of the table: one format, or a family of them that differ in bits ("int2" .. "int16").
 struct FormatRow {
   std::string_view name;  ///< of a family: what its bits are appended to
   FormatKind kind;
-  int code;              ///< of a single format, else the family's code + bits: stable, stored in files
+  int code;                 ///< of a single format, else the family's code + bits: stable, stored in files
   int low_bits, high_bits;  ///< bits of one element's code; equal where the name has none appended
   bool numbered;            ///< a family
   bool is_signed;
-  int block;              ///< elements of the innermost scale; 0: as the granularity says
-  double scale_bits;      ///< that the format itself stores for each block, beside fp32 scales of slices
+  int block;          ///< elements of the innermost scale; 0: as the granularity says
+  double scale_bits;  ///< that the format itself stores for each block, beside fp32 scales of slices
   FormatProperties properties;
   std::string_view what;    ///< one line for people
   std::string_view source;  ///< paper or specification
@@ -74,10 +78,17 @@ class Format {
 
   friend constexpr bool operator==(Format a, Format b) { return a.code_ == b.code_; }
   friend std::strong_ordering operator<=>(Format a, Format b);
+  friend std::ostream& operator<<(std::ostream& out, Format format);  ///< its name
 
  private:
   int code_ = 32;
 };
+
+// Formats that something treats unlike the others of their kind.
+inline constexpr Format kBinaryStochastic = 602, kTtq = 604, kBitnet = 605, kMxint8 = 726;
+inline constexpr Format kFp8E4m3 = 701, kFp8E5m2 = 702, kFp6E3m2 = 703, kFp6E2m3 = 704, kFp4E2m1 = 705;
+inline constexpr Format kMxfp8E4m3 = 721, kMxfp8E5m2 = 722, kMxfp6E3m2 = 723, kMxfp6E2m3 = 724, kMxfp4 = 725;
+inline constexpr Format kNvfp4 = 741;
 
 /// By name ("int4", "uint8", "fp32", "mxfp4"), exactly; nothing if there is none.
 std::optional<Format> find_format(std::string_view name);

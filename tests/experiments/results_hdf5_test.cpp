@@ -127,7 +127,7 @@ def visit(name, item):
 f.visititems(visit)
 assert not missing, missing
 s = f['searches/0']
-assert s['weight_bits'].shape == (2, 2) and s['weight_bits'].dtype == 'u1'
+assert s['weight_bits'].shape == (2, 2) and s['weight_bits'].dtype == 'i4'
 assert s['weight_bits'].dims[0][0].name == '/searches/0/episode'
 assert s['weight_bits'].dims[1][0].name == '/layers/name'
 assert list(s['episode']) == [0, 1] and s['weight_bits'][0, 1] == 4

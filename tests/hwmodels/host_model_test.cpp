@@ -5,6 +5,7 @@
 
 #include "hwmodels/candidates.hpp"
 #include "quant/base/parallel.hpp"
+#include "quant/serving.hpp"
 #include "tests/hwmodels/networks.hpp"
 #include "tests/hwmodels/policies.hpp"
 #include "tests/hwmodels/tables.hpp"
@@ -118,15 +119,17 @@ BOOST_AUTO_TEST_CASE(a_faster_four_bit_kernel_serves_up_to_four_bits) {
       const auto row8 = quant::find_kernel_row(slow4.choose(network.layers[0], to_floats(bits, Storage::u8)));
       BOOST_TEST(row8->weight_bits.high != 4);
       // The plan: ReLU, quantization at 5 us each, and the layer.
-      BOOST_TEST(fast4.price(network, {{bits}}).totals[0] == (weight <= 4 ? 12.0 : 15.0) / 1000);
-      BOOST_TEST(slow4.price(network, {{bits}}).totals[0] == 15.0 / 1000);
+      BOOST_TEST(fast4.price(network, {{{weight, activation}}}).totals[0] ==
+                 (weight <= 4 ? 12.0 : 15.0) / 1000);
+      BOOST_TEST(slow4.price(network, {{{weight, activation}}}).totals[0] == 15.0 / 1000);
     }
 }
 
 BOOST_AUTO_TEST_CASE(of_two_equal_prices_the_first_row_of_the_kernel_table_is_chosen) {
   const quant::NetworkInfo network = one_linear_layer();
   const HostModel model(network, table_with(network, 0, 0), {}, kAll);
-  for (LayerBits bits : hwmodels::layer_choices(network.layers[0], kAll)) {
+  for (quant::LayerFormats formats : hwmodels::layer_choices(network.layers[0], kAll)) {
+    const LayerBits bits = quant::kernel_bits(formats);
     const Storage from = quant::input_storage(network.layers[0], bits);
     BOOST_TEST(model.choose(network.layers[0], to_floats(bits, from)) ==
                quant::first_capable_kernel().choose(network.layers[0], to_floats(bits, from)));

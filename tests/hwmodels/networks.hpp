@@ -40,8 +40,8 @@ inline quant::NetworkInfo branching_network() {
   return std::move(net).build();
 }
 
-inline quant::Policy all_layers(const quant::NetworkInfo& network, quant::LayerBits bits) {
-  return {std::vector<quant::LayerBits>(network.layers.size(), bits)};
+inline quant::Policy all_layers(const quant::NetworkInfo& network, quant::LayerFormats bits) {
+  return {std::vector<quant::LayerFormats>(network.layers.size(), bits)};
 }
 
 }  // namespace bitsmith::hwmodels_tests

@@ -44,14 +44,15 @@ BOOST_AUTO_TEST_CASE(no_policy_lowers_to_a_step_that_the_catalog_lacks) {
 BOOST_AUTO_TEST_CASE(eight_bits_and_fp32_are_always_among_the_choices) {
   const quant::LayerInfo layer = tiny_network().layers[1];
   const auto allowed = hwmodels::layer_choices(layer, {{4}, {4}});
-  const std::vector<quant::LayerBits> expected = {{4, 4}, {4, 8}, {4, 32}, {8, 4}, {8, 8}, {8, 32}, {32, 32}};
+  const std::vector<quant::LayerFormats> expected = {{4, 4}, {4, 8},  {4, 32}, {8, 4},
+                                                     {8, 8}, {8, 32}, {32, 32}};
   BOOST_TEST((allowed == expected));
 }
 
 BOOST_AUTO_TEST_CASE(one_bit_is_for_unsigned_activations) {
   const quant::NetworkInfo network = tiny_network();
   const auto has_one_bit = [&](std::size_t layer) {
-    for (quant::LayerBits bits : hwmodels::layer_choices(network.layers[layer], {{8}, {1, 8}}))
+    for (quant::LayerFormats bits : hwmodels::layer_choices(network.layers[layer], {{8}, {1, 8}}))
       if (bits.activation == 1) return true;
     return false;
   };

@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(readers_with_other_bits_get_a_quantization_of_their_own) {
 
 BOOST_AUTO_TEST_CASE(float_and_weight_only_layers_have_no_quantization_before_them) {
   const NetworkInfo network = chain();
-  for (LayerBits bits : {LayerBits{}, LayerBits{4, kFloatBits}, LayerBits{8, kFloatBits}}) {
+  for (LayerFormats bits : {LayerFormats{}, LayerFormats{4, kFloatBits}, LayerFormats{8, kFloatBits}}) {
     const Plan plan = lower(network, uniform_policy(network, bits));
     for (const Step& step : plan.steps) {
       BOOST_TEST((step.kind != StepKind::quantize));
@@ -196,7 +196,7 @@ BOOST_AUTO_TEST_CASE(readers_of_a_joins_integers_take_them_at_8_bits_and_convert
   const int sum = b.add("add", b.conv("conv1", x, 8, Window::square(3, 1, 1)), x);
   b.linear("fc", b.flatten("flatten", b.global_average_pool("gap", sum)), 10);
   const NetworkInfo network = with_integer_joins(std::move(b).build());
-  const auto with_conv1_at = [&](LayerBits bits) {
+  const auto with_conv1_at = [&](LayerFormats bits) {
     Policy policy = uniform_policy(network, {8, 8});
     policy.layers[1] = bits;
     const Plan plan = lower(network, policy);

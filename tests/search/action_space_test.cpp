@@ -11,7 +11,7 @@ using toy::contains;
 
 namespace {
 
-SearchOptions with_bits(std::vector<int> weights, std::vector<int> activations) {
+SearchOptions with_bits(std::vector<quant::Format> weights, std::vector<quant::Format> activations) {
   SearchOptions options;
   options.weight_bits = std::move(weights);
   options.activation_bits = std::move(activations);
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(the_centre_of_a_bin_maps_back_to_its_bits) {
   const auto network = toy::chain(3);
   const ActionSpace space(network, with_bits({2, 4, 6, 8}, {1, 2, 3, 8}), pinned(8, 8));
   for (const Step step : space.steps()) {
-    for (int bits : space.choices(step.layer, step.part)) {
+    for (quant::Format bits : space.choices(step.layer, step.part)) {
       const double action = space.to_action(step.layer, step.part, bits);
       BOOST_TEST(action > 0);
       BOOST_TEST(action < 1);
@@ -78,11 +78,11 @@ BOOST_AUTO_TEST_CASE(pinned_layers_are_no_steps) {
   BOOST_TEST(space.is_pinned(0));
   BOOST_TEST(!space.is_pinned(1));
   const quant::Policy lowest = space.lowest();
-  BOOST_TEST((lowest.layers.front() == quant::LayerBits{6, 6}));
-  BOOST_TEST((lowest.layers.back() == quant::LayerBits{32, 32}));
+  BOOST_TEST((lowest.layers.front() == quant::LayerFormats{6, 6}));
+  BOOST_TEST((lowest.layers.back() == quant::LayerFormats{32, 32}));
   BOOST_TEST((space.steps()[0] == Step{1, Part::weight}));
   BOOST_TEST((space.steps()[1] == Step{1, Part::activation}));
-  BOOST_TEST((space.pin(quant::uniform_policy(network, {3, 4})).layers.front() == quant::LayerBits{6, 6}));
+  BOOST_TEST((space.pin(quant::uniform_policy(network, {3, 4})).layers.front() == quant::LayerFormats{6, 6}));
 }
 
 BOOST_AUTO_TEST_CASE(signed_inputs_never_get_one_bit) {
@@ -99,27 +99,44 @@ BOOST_AUTO_TEST_CASE(signed_inputs_never_get_one_bit) {
 BOOST_AUTO_TEST_CASE(uniform_policies_take_the_nearest_choice_below) {
   const auto network = toy::chain(3);
   const ActionSpace space(network, with_bits({3, 4, 8}, {2, 8}), pinned(8, 8));
-  BOOST_TEST((space.nearest_uniform({6, 6}).layers[1] == quant::LayerBits{4, 2}));
-  BOOST_TEST((space.nearest_uniform({2, 8}).layers[1] == quant::LayerBits{3, 8}));
-  BOOST_TEST((space.nearest_uniform({2, 2}).layers[0] == quant::LayerBits{8, 8}));
+  BOOST_TEST((space.nearest_uniform({6, 6}).layers[1] == quant::LayerFormats{4, 2}));
+  BOOST_TEST((space.nearest_uniform({2, 8}).layers[1] == quant::LayerFormats{3, 8}));
+  BOOST_TEST((space.nearest_uniform({2, 2}).layers[0] == quant::LayerFormats{8, 8}));
   BOOST_TEST(space.allows(space.nearest_uniform({32, 32})));
   BOOST_TEST(!space.allows(quant::uniform_policy(network, {3, 2})));
 }
 
 BOOST_AUTO_TEST_CASE(lists_that_no_quantizer_serves_are_refused) {
   const auto network = toy::chain(3);
-  const auto refused = [&](std::vector<int> weights, std::vector<int> activations) {
+  const auto refused = [&](std::vector<quant::Format> weights, std::vector<quant::Format> activations) {
     return toy::message_of([&] { ActionSpace(network, with_bits(weights, activations), pinned(8, 8)); });
   };
   BOOST_TEST(contains(refused({}, {8}), "search.weight_bits: got [], which is empty"));
-  BOOST_TEST(contains(refused({4, 2}, {8}), "does not ascend"));
-  BOOST_TEST(contains(refused({2, 2}, {8}), "does not ascend"));
-  BOOST_TEST(contains(refused({1, 2}, {8}), "1 is out of range"));
-  BOOST_TEST(
-      contains(refused({2}, {0, 8}), "search.activation_bits: got [0, 8], of which 0 is out of range"));
-  BOOST_TEST(contains(refused({2, 16}, {8}), "16 is out of range"));
+  BOOST_TEST(contains(refused({2, 4, 2}, {8}), "got [2, 2, 4], with 2 twice"));
+  BOOST_TEST(contains(refused({1, 2}, {8}), "of which 1 is none"));
+  BOOST_TEST(contains(refused({2, 16}, {8}), "of which 16 is none"));
+  BOOST_TEST(contains(refused({2}, {8, *quant::find_format("mxfp4")}),
+                      "search.activation_bits: got [8, mxfp4], of which mxfp4 is none"));
+  BOOST_TEST(contains(refused({4, *quant::find_format("binary_stochastic")}, {8}),
+                      "of which binary_stochastic is none"));
   for (int bits : {-1, 1, 9, 16, 33})
     BOOST_CHECK_THROW(ActionSpace(network, {}, pinned(bits, 8)), base::UserError);
+}
+
+BOOST_AUTO_TEST_CASE(formats_are_choices_in_the_order_of_their_effective_bits) {
+  const auto network = toy::chain(3);
+  const auto format = [](const char* name) { return *quant::find_format(name); };
+  const std::vector<quant::Format> ascending = {format("binary"), format("ternary"), 2, format("kmeans3"), 4,
+                                                format("mxfp4"),  format("nvfp4"),   8};
+  std::vector<quant::Format> shuffled = {
+      8, format("nvfp4"), 2, format("mxfp4"), format("binary"), format("kmeans3"), 4, format("ternary")};
+  const ActionSpace space(network, with_bits(shuffled, {4, 8}), pinned(8, 8));
+  BOOST_TEST(space.choices(1, Part::weight) == ascending, boost::test_tools::per_element());
+  BOOST_TEST(space.to_bits(1, Part::weight, 0.0).name() == "binary");
+  BOOST_TEST(space.to_bits(1, Part::weight, 0.7).name() == "mxfp4");
+  for (quant::Format choice : ascending)
+    BOOST_TEST(space.to_bits(1, Part::weight, space.to_action(1, Part::weight, choice)) == choice);
+  BOOST_TEST(space.nearest_uniform({5, 8}).layers[1].weight.name() == "nvfp4");
 }
 
 BOOST_AUTO_TEST_CASE(one_layer_cannot_be_pinned_twice_differently) {

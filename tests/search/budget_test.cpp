@@ -28,7 +28,7 @@ std::vector<quant::Policy> every_policy(const ActionSpace& space) {
   for (const Step step : space.steps()) {
     std::vector<quant::Policy> more;
     for (const quant::Policy& policy : all) {
-      for (int bits : space.choices(step.layer, step.part)) {
+      for (quant::Format bits : space.choices(step.layer, step.part)) {
         more.push_back(policy);
         bits_of(more.back(), step) = bits;
       }
@@ -43,8 +43,8 @@ toy::FunctionModel::Function random_table(std::uint64_t seed) {
   return [seed](const quant::Policy& policy) {
     double sum = 0;
     for (std::size_t i = 0; i < policy.layers.size(); ++i) {
-      const auto pair =
-          static_cast<std::uint64_t>(policy.layers[i].weight * 64 + policy.layers[i].activation);
+      const auto pair = static_cast<std::uint64_t>(policy.layers[i].weight.code() * 64 +
+                                                   policy.layers[i].activation.code());
       sum += base::Rng(base::derive_seed(seed, "table", i * 4096 + pair)).uniform(1, 10);
     }
     return sum;
@@ -67,7 +67,8 @@ toy::FunctionModel::Function with_conversions(std::uint64_t seed) {
 double steps_of_a_machine(const quant::Policy& policy) {
   const auto width = [](int bits) { return bits > 4 ? 8.0 : bits > 2 ? 4.0 : 2.0; };
   double sum = 0;
-  for (quant::LayerBits bits : policy.layers) sum += width(bits.weight) * width(bits.activation);
+  for (quant::LayerFormats bits : policy.layers)
+    sum += width(bits.weight.code()) * width(bits.activation.code());
   return sum;
 }
 
@@ -122,9 +123,9 @@ BOOST_AUTO_TEST_CASE(pinned_layers_are_pinned_even_within_it) {
   const House house(3);
   const Budget budget = house.budget({});
   const quant::Policy fitted = budget.enforce(quant::uniform_policy(house.network, {4, 4}));
-  BOOST_TEST((fitted.layers.front() == quant::LayerBits{8, 8}));
-  BOOST_TEST((fitted.layers.back() == quant::LayerBits{8, 8}));
-  BOOST_TEST((fitted.layers[1] == quant::LayerBits{4, 4}));
+  BOOST_TEST((fitted.layers.front() == quant::LayerFormats{8, 8}));
+  BOOST_TEST((fitted.layers.back() == quant::LayerFormats{8, 8}));
+  BOOST_TEST((fitted.layers[1] == quant::LayerFormats{4, 4}));
 }
 
 BOOST_AUTO_TEST_CASE(bits_fall_from_the_last_layer_activation_first) {
@@ -148,13 +149,14 @@ BOOST_AUTO_TEST_CASE(bits_that_save_nothing_are_kept) {
   const House house(4);
   const Budget size_only = house.budget({{"size_kib", 0.5, true}});
   const quant::Policy fitted = size_only.enforce(quant::uniform_policy(house.network, {8, 8}));
-  for (quant::LayerBits bits : fitted.layers) BOOST_TEST(bits.activation == 8);
+  for (quant::LayerFormats bits : fitted.layers) BOOST_TEST(bits.activation == 8);
 
   const House machine(4, {}, one("latency_u", steps_of_a_machine));
   const Budget latency = machine.budget({{"latency_u", 0.6, true}});
   const quant::Policy on_machine = latency.enforce(quant::uniform_policy(machine.network, {8, 8}));
-  for (quant::LayerBits bits : on_machine.layers) {
-    for (int part : {bits.weight, bits.activation}) BOOST_TEST((part == 8 || part == 4 || part == 2), part);
+  for (quant::LayerFormats bits : on_machine.layers) {
+    for (quant::Format part : {bits.weight, bits.activation})
+      BOOST_TEST((part == 8 || part == 4 || part == 2), part);
   }
 }
 
@@ -169,7 +171,7 @@ BOOST_AUTO_TEST_CASE(one_choice_up_from_the_result_would_break_it) {
   for (const Step step : house.space.steps()) {
     quant::Policy higher = fitted;
     if (bits_of(higher, step) == 8) continue;
-    ++bits_of(higher, step);
+    bits_of(higher, step) = bits_of(higher, step).code() + 1;
     some_step_was_the_last |= !budget.within(budget.price(higher));
   }
   BOOST_TEST(some_step_was_the_last);
@@ -243,7 +245,7 @@ BOOST_AUTO_TEST_CASE(prices_that_are_no_sums_are_searched_and_never_called_prove
   options.activation_bits = {8, 32};
   const auto price = [](const quant::Policy& policy) {
     double sum = policy.layers[0].activation != policy.layers[1].activation ? 4 : 0;
-    for (quant::LayerBits bits : policy.layers) sum += bits.activation == 8 ? 5 : 3;
+    for (quant::LayerFormats bits : policy.layers) sum += bits.activation == 8 ? 5 : 3;
     return sum;
   };
   const House house(1, options, one("latency_u", price), 0);
@@ -286,9 +288,9 @@ BOOST_AUTO_TEST_CASE(an_infeasible_budget_names_the_tightest_values) {
 
 BOOST_AUTO_TEST_CASE(limits_that_only_exclude_each_other_say_so) {
   // Storage falls with weight bits, time rises: each limit can be kept, not both.
-  Models models = one("size_u", [](const quant::Policy& p) { return 1.0 * p.layers[1].weight; });
+  Models models = one("size_u", [](const quant::Policy& p) { return p.layers[1].weight.effective_bits(); });
   models.push_back(std::make_unique<toy::FunctionModel>(
-      "time_u", [](const quant::Policy& p) { return 10.0 - p.layers[1].weight; }));
+      "time_u", [](const quant::Policy& p) { return 10.0 - p.layers[1].weight.effective_bits(); }));
   const House house(2, {}, std::move(models));
   BOOST_TEST(contains(house.refusal({{"size_u", 4, false}, {"time_u", 4, false}}), "but not all at once"));
   BOOST_TEST(house.refusal({{"size_u", 6, false}, {"time_u", 4, false}}) == "(no error)");
@@ -305,7 +307,8 @@ BOOST_AUTO_TEST_CASE(costly_prices_are_asked_for_few_times_and_remembered) {
                         "latency_u",
                         [](const quant::Policy& policy) {
                           double sum = 0;
-                          for (quant::LayerBits bits : policy.layers) sum += bits.weight * bits.activation;
+                          for (quant::LayerFormats bits : policy.layers)
+                            sum += bits.weight.code() * bits.activation.code();
                           return sum;
                         },
                         false));
@@ -332,7 +335,8 @@ BOOST_AUTO_TEST_CASE(a_costly_price_that_rises_as_bits_fall_is_kept_too) {
                         "latency_u",
                         [](const quant::Policy& policy) {
                           double sum = 0;
-                          for (quant::LayerBits bits : policy.layers) sum += std::abs(bits.weight - 5) + 1;
+                          for (quant::LayerFormats bits : policy.layers)
+                            sum += std::abs(bits.weight.code() - 5) + 1;
                           return sum;
                         },
                         false));

@@ -83,8 +83,8 @@ class SeparableEvaluator : public AccuracyEvaluator {
     ++asked;
     double loss = 0;
     for (std::size_t i = 0; i < policy.layers.size(); ++i) {
-      loss += weight_[i] * std::pow(4.0, -policy.layers[i].weight);
-      loss += activation_[i] * std::pow(4.0, -policy.layers[i].activation);
+      loss += weight_[i] * std::pow(4.0, -policy.layers[i].weight.effective_bits());
+      loss += activation_[i] * std::pow(4.0, -policy.layers[i].activation.effective_bits());
     }
     return {0.9 * std::exp(-loss), 0.1 + loss};
   }

@@ -18,9 +18,9 @@ BOOST_AUTO_TEST_CASE(only_undominated_ones_within_the_budget_are_listed) {
   BOOST_TEST(!listed.empty());
   for (const NamedPolicy& a : listed) {
     BOOST_TEST(budget.within(budget.price(a.policy)), a.name);
-    BOOST_TEST((a.policy.layers.front() == quant::LayerBits{8, 8}));
+    BOOST_TEST((a.policy.layers.front() == quant::LayerFormats{8, 8}));
     for (const NamedPolicy& b : listed) {
-      const quant::LayerBits x = a.policy.layers[1], y = b.policy.layers[1];
+      const quant::LayerFormats x = a.policy.layers[1], y = b.policy.layers[1];
       if (a.name != b.name) BOOST_TEST(!(x.weight >= y.weight && x.activation >= y.activation));
     }
   }
@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(only_undominated_ones_within_the_budget_are_listed) {
 BOOST_AUTO_TEST_CASE(costly_prices_give_the_same_list_from_fewer_questions) {
   const auto product = [](const quant::Policy& policy) {
     double sum = 0;
-    for (quant::LayerBits bits : policy.layers) sum += bits.weight * bits.activation;
+    for (quant::LayerFormats bits : policy.layers) sum += bits.weight.code() * bits.activation.code();
     return sum;
   };
   const House cheap(4, {}, one("latency_u", product)), costly(4, {}, one("latency_u", product, false));
@@ -55,8 +55,8 @@ BOOST_AUTO_TEST_CASE(references_keep_pinned_layers_and_ignore_the_choices) {
   const auto references = uniform_references(house.network, house.space);
   BOOST_REQUIRE(references.size() == 3u);
   BOOST_TEST(references[1].name == "uniform 6");
-  BOOST_TEST((references[1].policy.layers[1] == quant::LayerBits{6, 6}));
-  BOOST_TEST((references[1].policy.layers[0] == quant::LayerBits{8, 8}));
+  BOOST_TEST((references[1].policy.layers[1] == quant::LayerFormats{6, 6}));
+  BOOST_TEST((references[1].policy.layers[0] == quant::LayerFormats{8, 8}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

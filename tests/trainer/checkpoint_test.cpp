@@ -66,7 +66,7 @@ bool same_numbers(const Network& a, const Network& b) {
 
 LayerQuantization four_bits(float clip) {
   LayerQuantization q;
-  q.weight_bits = 4;
+  q.weight_format = 4;
   q.weight_granularity = quant::Granularity::tensor;
   q.weight_clip = {clip};
   q.activation_bits = 6;
@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(everything_comes_back_to_the_bit) {
   network.buffers()[0].value[1] = 0.25f;
   network.set_quantization(0, four_bits(0.8f));
   LayerQuantization fixed;
-  fixed.weight_bits = 8;
+  fixed.weight_format = 8;
   fixed.weight_granularity = quant::Granularity::tensor;
   fixed.weight_scales = {0.0123f};
   network.set_quantization(1, fixed);
@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(everything_comes_back_to_the_bit) {
   BOOST_TEST((loaded.state.optimizer.first == checkpoint.state.optimizer.first));
   BOOST_TEST(loaded.state.optimizer.second.empty());
   BOOST_TEST(loaded.seed == ~std::uint64_t{0});
-  BOOST_TEST(other.quantization(0).weight_bits == 4);
+  BOOST_TEST(other.quantization(0).weight_format == 4);
   BOOST_TEST(other.quantization(0).weight_clip.at(0) == 0.8f);
   BOOST_TEST((other.quantization(0).weight_granularity == quant::Granularity::tensor));
   BOOST_TEST(other.quantization(0).activation_bits == 6);

@@ -39,7 +39,7 @@ struct Example {
   quant::Policy random_policy(int mix) const {
     base::Rng rng(static_cast<std::uint64_t>(mix) + 77);
     quant::Policy policy = quant::uniform_policy(network.info(), {8, 8});
-    for (quant::LayerBits& bits : policy.layers) {
+    for (quant::LayerFormats& bits : policy.layers) {
       bits = {2 + static_cast<int>(rng.below(7)), 2 + static_cast<int>(rng.below(7))};
       if (mix % 3 != 2) continue;
       if (rng.below(4) == 0) bits = {quant::kFloatBits, quant::kFloatBits};

@@ -71,7 +71,7 @@ std::string bytes_after_training(int threads, const quant::NetworkInfo& info, bo
   if (quantized)
     for (int i = 0; i < static_cast<int>(info.layers.size()); ++i) {
       LayerQuantization q;
-      q.weight_bits = q.activation_bits = 4;
+      q.weight_format = q.activation_bits = 4;
       q.activation_signed = info.layers[static_cast<std::size_t>(i)].input_signed;
       q.activation_scale = 0.3f;
       network.set_quantization(i, q);
@@ -179,7 +179,7 @@ BOOST_AUTO_TEST_CASE(training_is_the_same_to_the_bit_on_any_number_of_threads) {
 BOOST_AUTO_TEST_CASE(a_clone_computes_the_same_and_lives_its_own_life) {
   Network network(tangled(), 5);
   LayerQuantization q;
-  q.weight_bits = 3;
+  q.weight_format = 3;
   network.set_quantization(1, q);
   const auto data = make_small_data(6, kShape, kClasses, 1);
   network.forward(data.images, Mode::train);

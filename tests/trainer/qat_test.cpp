@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(input_and_weights_are_rounded_to_their_levels) {
   Network network = linear_network(3, 2);
   network.parameters()[0].value = {0.9f, -0.2f, 0.31f, 0.0f, 0.05f, -0.07f};
   LayerQuantization q;
-  q.weight_bits = 3;  // levels -3..3
+  q.weight_format = 3;  // levels -3..3
   q.activation_bits = 2;
   q.activation_signed = false;  // levels 0..3
   q.activation_scale = 0.5f;
@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE(input_and_weights_are_rounded_to_their_levels) {
   const float values[] = {0.6f, 9.0f, -1.0f};  // become 0.5, 1.5 (clipped), 0 (clipped)
   std::copy_n(values, 3, x.data());
   const Tensor& y = network.forward(x, Mode::evaluate);
-  const auto scales = network.weight_scales(0);
+  const auto scales = network.quantized_weights(0).scales;
   BOOST_REQUIRE(scales.size() == 2u);
   BOOST_TEST(scales[0] == 0.3f, boost::test_tools::tolerance(1e-6f));
   // Row 0: 3, -1, 1 steps of 0.3; row 1: 0, 2, -3 steps of 0.07/3.
@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(clipped_weights_get_no_gradient_but_the_one_on_the_edge_doe
   Network network = linear_network(4, 1);
   network.parameters()[0].value = {1.0f, 0.5f, -0.52f, 0.1f};
   LayerQuantization q;
-  q.weight_bits = 3;
+  q.weight_format = 3;
   q.weight_clip = {0.5f};  // threshold 0.5: 1.0 is clipped, 0.5 is the edge, -0.52 rounds to it
   network.set_quantization(0, q);
   Tensor x(1, {4, 1, 1}), dy(1, {1, 1, 1});
@@ -111,15 +111,15 @@ BOOST_AUTO_TEST_CASE(scales_follow_the_latent_weights) {
   Network network = linear_network(2, 1);
   network.parameters()[0].value = {0.7f, -0.1f};
   LayerQuantization q;
-  q.weight_bits = 4;
+  q.weight_format = 4;
   network.set_quantization(0, q);
-  BOOST_TEST(network.weight_scales(0)[0] == 0.1f, boost::test_tools::tolerance(1e-6f));
+  BOOST_TEST(network.quantized_weights(0).scales[0] == 0.1f, boost::test_tools::tolerance(1e-6f));
   network.parameters()[0].value[0] = 1.4f;
-  BOOST_TEST(network.weight_scales(0)[0] == 0.2f, boost::test_tools::tolerance(1e-6f));
+  BOOST_TEST(network.quantized_weights(0).scales[0] == 0.2f, boost::test_tools::tolerance(1e-6f));
   network.parameters()[0].value = {0.0f, 0.0f};
-  BOOST_TEST(network.weight_scales(0)[0] == 1.0f);
+  BOOST_TEST(network.quantized_weights(0).scales[0] == 1.0f);
   network.parameters()[0].value[1] = std::nanf("");
-  BOOST_CHECK_THROW(network.weight_scales(0), base::UserError);
+  BOOST_CHECK_THROW(network.quantized_weights(0), base::UserError);
 }
 
 BOOST_AUTO_TEST_CASE(out_of_range_quantization_names_the_layer) {
@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(out_of_range_quantization_names_the_layer) {
                           [](const auto& e) { return std::string(e.what()).substr(0, 3) == "fc:"; });
   };
   LayerQuantization q;
-  q.weight_bits = 1;
+  q.weight_format = 1;
   refused(q);
   q = {};
   q.activation_bits = 1;  // signed

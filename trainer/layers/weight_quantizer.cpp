@@ -7,21 +7,36 @@
 #include "quant/base/error.hpp"
 #include "quant/fake_quantize.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/weight_encoding.hpp"
 
 namespace bitsmith::trainer {
+namespace {
+
+[[noreturn]] void refuse(const Parameter& weight) {
+  throw base::UserError(
+      fmt::format("{} is not finite any more: train with a lower learning rate", weight.name));
+}
+
+}  // namespace
 
 void WeightQuantizer::update(const Parameter& weight, const LayerQuantization& quantization) {
+  if (quantization.weight_format.is_integer()) return update_integers(weight, quantization);
+  if (!std::isfinite(quant::max_abs(weight.value.data(), std::ssize(weight.value)))) refuse(weight);
+  encoded_ = quant::encode_weights(weight.value, weight.shape[0], quantization.weight_format,
+                                   quantization.weight_granularity);
+  values_ = quant::decode(encoded_);
+}
+
+void WeightQuantizer::update_integers(const Parameter& weight, const LayerQuantization& quantization) {
   const bool per_channel = quantization.weight_granularity == quant::Granularity::channel;
   const auto rows = static_cast<std::size_t>(per_channel ? weight.shape[0] : 1);
   const std::size_t row = weight.value.size() / rows;
-  const quant::IntegerRange range = quant::integer_range(quantization.weight_bits, true);
+  const quant::IntegerRange range = quant::integer_range(quantization.weight_format.code(), true);
   scales_.resize(rows);
   values_.resize(weight.value.size());
   for (std::size_t r = 0; r < rows; ++r) {
     const float largest = quant::max_abs(weight.value.data() + r * row, static_cast<std::int64_t>(row));
-    if (!std::isfinite(largest))
-      throw base::UserError(
-          fmt::format("{} is not finite any more: train with a lower learning rate", weight.name));
+    if (!std::isfinite(largest)) refuse(weight);
     const float clip = quantization.weight_clip.empty() ? 1.0f : quantization.weight_clip[r];
     scales_[r] = quantization.weight_scales.empty() ? quant::scale_of_threshold(clip * largest, range)
                                                     : quantization.weight_scales[r];
@@ -32,7 +47,8 @@ void WeightQuantizer::update(const Parameter& weight, const LayerQuantization& q
 }
 
 void WeightQuantizer::mask_gradient(Parameter& weight, const LayerQuantization& quantization) const {
-  const quant::IntegerRange range = quant::integer_range(quantization.weight_bits, true);
+  if (!quantization.weight_format.is_integer()) return;
+  const quant::IntegerRange range = quant::integer_range(quantization.weight_format.code(), true);
   const std::size_t rows = scales_.size();
   quant::fake_quantize_channels_backward(weight.value.data(), static_cast<std::int64_t>(rows),
                                          static_cast<std::int64_t>(weight.value.size() / rows),

@@ -82,7 +82,7 @@ LayerRounding fit_outputs(const LayerFit& fit, const std::vector<float>& inputs,
   task.weights = fit.weights.data() + static_cast<std::size_t>(first) * depth;
   task.scales = fit.scales.data() + first;
   task.bias = fit.bias.data() + first;
-  task.range = quant::integer_range(fit.quantization.weight_bits, true);
+  task.range = quant::integer_range(fit.quantization.weight_format.code(), true);
   task.activation = fit.activation;
   const int batch = std::min(fit.options.batch, fit.rows());
   SoftRounding soft(task, batch);
@@ -151,7 +151,7 @@ std::vector<LayerRounding> adaround(Network& quantized, const Network& reference
       const quant::LayerInfo& layer = info.layers[l];
       const LayerQuantization& q = quantized.quantization(static_cast<int>(l));
       results.emplace_back();
-      if (q.quantizes_weights()) {
+      if (q.weight_format.is_integer()) {
         base::require(!q.weight_scales.empty(), "adaround: weights without fixed scales");
         const int input = info.nodes[static_cast<std::size_t>(node)].inputs[0];
         std::vector<float> scales = q.weight_scales;

@@ -17,13 +17,13 @@ struct LayerRounding {
   double nearest_loss = 0, loss = 0, moved = 0;
 };
 
-/// AdaRound over all layers with quantized weights, in the order of execution: a layer's targets come from
+/// AdaRound over all layers with integer weights, in the order of execution: a layer's targets come from
 /// `reference`, the fp32 network, its inputs from `quantized`, whose earlier layers are rounded already and
 /// whose inputs are quantized too where the policy says so; after the activation where one follows the layer
 /// alone. `quantized` has the description of `reference`, and fixed weight scales (fix_weights); its weights
 /// end up on the same levels, each at one of the two next to the reference's. An output channel that learning
-/// has not made better than rounding to nearest keeps that. One entry per layer (zeros where weights are
-/// fp32). The result is a function of the arguments, never of the number of threads.
+/// has not made better than rounding to nearest keeps that. One entry per layer (zeros for other
+/// weights). The result is a function of the arguments, never of the number of threads.
 std::vector<LayerRounding> adaround(Network& quantized, const Network& reference, const Tensor& images,
                                     const AdaRoundOptions& options, std::uint64_t seed,
                                     const base::Progress& progress = base::no_progress);

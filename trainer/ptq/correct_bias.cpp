@@ -1,6 +1,6 @@
 #include "trainer/ptq/correct_bias.hpp"
 
-#include "trainer/layers/window_range.hpp"
+#include "trainer/layers/weight_quantizer.hpp"
 #include "trainer/ptq/node_walk.hpp"
 
 namespace bitsmith::trainer::ptq {
@@ -18,7 +18,7 @@ std::vector<double> tap_shares(int outputs, int stride, int pad, int dilation, i
 }
 
 void correct_analytically(const quant::LayerInfo& layer, const std::vector<double>& expected_input,
-                          const std::vector<float>& quantized, const std::vector<float>& reference,
+                          const float* quantized, const std::vector<float>& reference,
                           std::vector<float>& bias) {
   const quant::Window& w = layer.window;
   const auto rows =
@@ -64,6 +64,7 @@ std::vector<int> correct_biases_analytically(Network& quantized, const Network& 
                                              const std::vector<ChannelMoments>& expected) {
   const quant::NetworkInfo& info = quantized.info();
   std::vector<int> left;
+  WeightQuantizer quantizer;
   for (std::size_t l = 0; l < info.layers.size(); ++l) {
     const quant::LayerInfo& layer = info.layers[l];
     if (!quantized.quantization(static_cast<int>(l)).quantizes_weights()) continue;
@@ -73,7 +74,9 @@ std::vector<int> correct_biases_analytically(Network& quantized, const Network& 
       left.push_back(static_cast<int>(l));
       continue;
     }
-    correct_analytically(layer, moments.mean, quantized.find_parameter(layer.name + ".weight")->value,
+    quantizer.update(*quantized.find_parameter(layer.name + ".weight"),
+                     quantized.quantization(static_cast<int>(l)));
+    correct_analytically(layer, moments.mean, quantizer.values(),
                          reference.find_parameter(layer.name + ".weight")->value,
                          quantized.find_parameter(layer.name + ".bias")->value);
   }

@@ -9,8 +9,7 @@
 namespace bitsmith::trainer::ptq {
 
 // Bias correction (Nagel et al. 2019, section 4.2). `quantized` has the description of `reference`, the fp32
-// network that it shall give the same mean outputs as; its weights lie on their levels (see fix_weights), and
-// every layer has a bias.
+// network that it shall give the same mean outputs as; every layer has a bias.
 
 /// Without data: bias -= sum over weights of (quantized - reference) times the expected input, a tap counting
 /// for the share of output positions at which it is not on padding. `expected` is per node, see

@@ -10,7 +10,7 @@ namespace bitsmith::trainer::ptq {
 void fix_weights(Network& network) {
   for (std::size_t l = 0; l < network.info().layers.size(); ++l) {
     LayerQuantization q = network.quantization(static_cast<int>(l));
-    if (!q.quantizes_weights()) continue;
+    if (!q.weight_format.is_integer()) continue;
     Parameter& weight = *network.find_parameter(network.info().layers[l].name + ".weight");
     WeightQuantizer quantizer;
     quantizer.update(weight, q);

@@ -1,9 +1,8 @@
 #include "trainer/ptq/layer_error.hpp"
 
-#include <cmath>
-#include <limits>
 #include <span>
 
+#include "quant/formats/encoding.hpp"
 #include "trainer/layers/weight_quantizer.hpp"
 #include "trainer/ptq/node_walk.hpp"
 
@@ -11,17 +10,8 @@ namespace bitsmith::trainer::ptq {
 namespace {
 
 Likeness compare(std::span<const float> wanted, std::span<const float> got) {
-  double signal = 0, noise = 0, other = 0, product = 0;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const auto x = static_cast<double>(wanted[i]), y = static_cast<double>(got[i]);
-    signal += x * x;
-    other += y * y;
-    noise += (x - y) * (x - y);
-    product += x * y;
-  }
-  if (noise == 0) return {std::numeric_limits<double>::infinity(), 1};
-  const double length = std::sqrt(signal * other);
-  return {10 * std::log10(signal / noise), length > 0 ? product / length : 0};
+  const quant::ErrorMeasures error = quant::measure_error(wanted, got);
+  return {error.sqnr_db, error.cosine};
 }
 
 std::span<const float> values(const Tensor& tensor) {

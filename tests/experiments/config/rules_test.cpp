@@ -20,7 +20,7 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
              "search.episodes");
   BOOST_TEST(
       problem_of("search: {weight_bits: [4, 4, 2]}\n") ==
-      "c.yaml:3:27: search.weight_bits[1]: got 4 after 4; write the values in ascending order, each once");
+      "c.yaml:3:27: search.weight_bits[1]: got 4 twice; write each choice once");
   BOOST_TEST(problem_of("train: {batch: 2}\n") ==
              "c.yaml:3:9: train.batch: 4 shards of a batch of 2 images; make train.shards at most 2");
   BOOST_TEST(problem_of("finetune: {warmup_epochs: 5}\n") ==

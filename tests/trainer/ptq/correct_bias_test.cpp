@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(analytic_correction_is_exact_where_means_are_and_padding_co
   Network quantized = reference.clone();
   for (int layer = 1; layer < 3; ++layer) {
     LayerQuantization q;
-    q.weight_bits = 3;
+    q.weight_format = 3;
     quantized.set_quantization(layer, q);
   }
   ptq::fix_weights(quantized);

@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(layers_in_fp32_have_no_error_of_their_own) {
 
 BOOST_AUTO_TEST_CASE(a_policy_of_another_network_is_refused) {
   Example example("cnn_small", 1);
-  BOOST_CHECK_THROW(run(example, {{quant::LayerBits{4, 8}}}, quick_options()), base::UserError);
+  BOOST_CHECK_THROW(run(example, {{{4, 8}}}, quick_options()), base::UserError);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

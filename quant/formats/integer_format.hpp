@@ -1,0 +1,24 @@
+#pragma once
+
+#include <span>
+
+#include "quant/formats/encoding.hpp"
+#include "quant/formats/values.hpp"
+
+namespace bitsmith::quant {
+
+/// int2..int16, uint1..uint16: q = clamp(round(x / s) + z, low, high), y = s * (q - z), one s (and z) for
+/// each slice (Jacob et al. 2018, arXiv:1712.05877, equation 1). Rounded first, then the zero point is added;
+/// clamped as floating point. With max, min over the slice, widened to contain 0:
+///   int, symmetric (default)  low = -(2^(b-1)-1) = -high, s = max|x| / high, z = 0
+///   int, full_range           low = -2^(b-1), high = 2^(b-1)-1, s = max|x| / ((high - low) / 2), z = 0
+///   int, affine               low, high likewise, s = (max - min) / (high - low),
+///                             z = clamp(low - round_even(min / s), low, high)
+///   uint (default)            the same with low = 0, high = 2^b-1
+///   uint, symmetric_unsigned  s = max|x| / ((high - low) / 2), z = 2^(b-1)
+/// as torch/ao/quantization/observer.py does, but for its least scale of 1.2e-7: ours is the least normal
+/// float. A range of zeros has s = 1; ScaleRule::one has s = 1, z = 0.
+void encode_integer(const Values& x, Encoded& to);
+void decode_integer(const Encoded& from, std::span<float> y);
+
+}  // namespace bitsmith::quant
