@@ -22,12 +22,6 @@ void visit_adaround(FieldVisitor& visitor, trainer::ptq::AdaRoundOptions& option
                  .unit = "iterations",
                  .range = between(1, 1e6)},
                 &options.iterations);
-  visitor.visit({.name = "positions",
-                 .meaning = "output positions that a layer is fitted to, spread over all images",
-                 .range = between(1, 1e7)},
-                &options.positions);
-  visitor.visit({.name = "batch", .meaning = "positions in one iteration", .range = between(1, 65536)},
-                &options.batch);
   visitor.visit(
       {.name = "learning_rate", .meaning = "of Adam; less for more iterations", .range = above_up_to(0, 1)},
       &options.learning_rate);
@@ -46,6 +40,32 @@ void visit_adaround(FieldVisitor& visitor, trainer::ptq::AdaRoundOptions& option
   visitor.visit(
       {.name = "beta_end", .meaning = "exponent at the end, along half a cosine", .range = between(1, 100)},
       &options.beta_end);
+}
+
+void visit_centroids(FieldVisitor& visitor, trainer::ptq::CentroidOptions& options) {
+  visitor.visit({.name = "iterations",
+                 .meaning = "of moving a layer's centroids; 0: they stay the means of their clusters",
+                 .unit = "iterations",
+                 .range = between(0, 1e6)},
+                &options.iterations);
+  visitor.visit({.name = "learning_rate",
+                 .meaning = "of Adam, in units of the layer's largest centroid",
+                 .range = above_up_to(0, 1)},
+                &options.learning_rate);
+}
+
+void visit_sample(FieldVisitor& visitor, trainer::ptq::SampleOptions& options) {
+  visitor.visit({.name = "images",
+                 .meaning = "training images, at most, that layers and biases are fitted to",
+                 .unit = "images",
+                 .range = between(1, 1e6)},
+                &options.images);
+  visitor.visit({.name = "positions",
+                 .meaning = "output positions that a layer is fitted to, spread over the images",
+                 .range = between(1, 1e7)},
+                &options.positions);
+  visitor.visit({.name = "batch", .meaning = "positions in one iteration", .range = between(1, 65536)},
+                &options.batch);
 }
 
 }  // namespace
@@ -77,29 +97,31 @@ void visit_fields(FieldVisitor& visitor, PtqConfig& options) {
   visitor.visit({.name = "fold_batch_norms",
                  .meaning = "into the weights and biases before them; equalize and absorb_biases need it"},
                 &steps.fold_batch_norms);
-  visitor.visit({.name = "equalize",
-                 .meaning = "make the ranges of connected layers' channels equal (ReLU6 becomes ReLU)"},
-                &steps.equalize);
+  visitor.visit(
+      {.name = "equalize",
+       .meaning = "make the ranges of connected layers' channels equal: for one weight scale per tensor "
+                  "(ReLU6 becomes ReLU)"},
+      &steps.equalize);
   visitor.visit({.name = "absorb_biases",
                  .meaning = "move what a channel always has into the biases of the layer that reads it"},
                 &steps.absorb_biases);
-  visit_choice(visitor,
-               {.name = "rounding",
-                .meaning = "of weights: to the nearest level, or up or down as the layer's output wants it",
-                .choices = {"nearest", "adaround"}},
-               steps.rounding);
+  visit_choice(
+      visitor,
+      {.name = "rounding",
+       .meaning = "of integer weights: to the nearest level, or up or down as the layer's output wants it",
+       .choices = {"nearest", "adaround"}},
+      steps.rounding);
   visit_choice(visitor,
                {.name = "bias_correction",
                 .meaning = "give layers their mean output back: not, from what batch norms know, from images",
                 .choices = {"none", "analytic", "empirical"}},
                steps.bias_correction);
-  visitor.visit({.name = "images",
-                 .meaning = "training images, at most, that rounding and bias correction look at",
-                 .unit = "images",
-                 .range = between(1, 1e6)},
-                &steps.images);
-  visitor.begin_group("adaround", "learnt rounding, layer by layer");
+  visit_sample(visitor, steps.sample);
+  visitor.begin_group("adaround", "learnt rounding of integers, layer by layer");
   visit_adaround(visitor, steps.adaround);
+  visitor.end_group();
+  visitor.begin_group("centroids", "codebooks of kmeans1 to kmeans8, fitted layer by layer");
+  visit_centroids(visitor, steps.centroids);
   visitor.end_group();
 }
 

@@ -19,7 +19,7 @@ struct PtqReport {
   std::int64_t validation_images = 0;
   std::vector<trainer::ptq::PtqStep> steps;
   std::vector<trainer::ptq::LayerError> errors;        ///< per layer
-  std::vector<trainer::ptq::LayerRounding> roundings;  ///< per layer, or empty
+  std::vector<trainer::ptq::LayerRounding> roundings;  ///< per layer
   double integer_accuracy = 0;                         ///< of the integer network, on the validation images
   double agreement = 0;  ///< share of them that it and the simulation put into the same class
   std::string model;     ///< file of the deployed model

@@ -30,30 +30,24 @@ std::string steps_text(const PtqReport& report) {
 }
 
 std::string layers_text(const PtqReport& report) {
-  std::vector<TextTable::Column> columns{{"layer", Align::left}, {"w bits"},         {"a bits"},
-                                         {"weights dB"},         {"weights cosine"}, {"output dB"},
-                                         {"output cosine"}};
-  if (!report.roundings.empty()) {
-    columns.push_back({"moved %"});
-    columns.push_back({"loss of nearest"});
-  }
-  TextTable table(columns);
+  TextTable table({{"layer", Align::left},
+                   {"w bits"},
+                   {"a bits"},
+                   {"weights dB"},
+                   {"weights cosine"},
+                   {"output dB"},
+                   {"output cosine"},
+                   {"moved %"},
+                   {"loss of nearest"}});
   for (std::size_t l = 0; l < report.errors.size(); ++l) {
     const trainer::ptq::LayerError& error = report.errors[l];
-    std::vector<std::string> row{report.info.layers[l].name,
-                                 quant::short_name(report.policy.layers[l].weight),
-                                 quant::short_name(report.policy.layers[l].activation),
-                                 decibels(error.weights.sqnr_db),
-                                 fmt::format("{:.5f}", error.weights.cosine),
-                                 decibels(error.output.sqnr_db),
-                                 fmt::format("{:.5f}", error.output.cosine)};
-    if (!report.roundings.empty()) {
-      const trainer::ptq::LayerRounding& rounding = report.roundings[l];
-      row.push_back(percent(rounding.moved));
-      row.push_back(rounding.nearest_loss > 0 ? fmt::format("{:.3f}", rounding.loss / rounding.nearest_loss)
-                                              : "-");
-    }
-    table.add(std::move(row));
+    const trainer::ptq::LayerRounding& rounding = report.roundings[l];
+    const bool learnt = rounding.nearest_loss > 0;
+    table.add({report.info.layers[l].name, quant::short_name(report.policy.layers[l].weight),
+               quant::short_name(report.policy.layers[l].activation), decibels(error.weights.sqnr_db),
+               fmt::format("{:.5f}", error.weights.cosine), decibels(error.output.sqnr_db),
+               fmt::format("{:.5f}", error.output.cosine), learnt ? percent(rounding.moved) : "-",
+               learnt ? fmt::format("{:.3f}", rounding.loss / rounding.nearest_loss) : "-"});
   }
   return table.text();
 }
@@ -86,11 +80,10 @@ std::string ptq_json(const PtqReport& report) {
              {"weight_cosine", error.weights.cosine},
              {"output_sqnr_db", number(error.output.sqnr_db)},
              {"output_cosine", error.output.cosine}};
-    if (!report.roundings.empty()) {
-      row["moved"] = report.roundings[l].moved;
-      row["nearest_loss"] = report.roundings[l].nearest_loss;
-      row["loss"] = report.roundings[l].loss;
-    }
+    const trainer::ptq::LayerRounding& rounding = report.roundings[l];
+    row["moved"] = rounding.moved;
+    row["nearest_loss"] = rounding.nearest_loss;
+    row["loss"] = rounding.loss;
     layers.push_back(std::move(row));
   }
   const Json object{{"network", report.network},

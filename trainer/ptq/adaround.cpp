@@ -7,25 +7,11 @@
 #include "quant/base/error.hpp"
 #include "quant/base/parallel.hpp"
 #include "quant/base/random.hpp"
-#include "quant/fake_quantize.hpp"
-#include "trainer/ptq/node_walk.hpp"
-#include "trainer/ptq/output_samples.hpp"
+#include "trainer/ptq/layer_samples.hpp"
 #include "trainer/ptq/soft_rounding.hpp"
 
 namespace bitsmith::trainer::ptq {
 namespace {
-
-constexpr int kBlockOutputs = 16;  // of a layer without groups that are fitted together, on one thread
-
-/// The activation that alone reads a layer's output.
-Activation activation_after(const quant::NetworkInfo& info, int node) {
-  const auto readers = info.consumers()[static_cast<std::size_t>(node)];
-  if (readers.size() != 1) return {};
-  const quant::Op op = info.nodes[static_cast<std::size_t>(readers[0])].op;
-  return op == quant::Op::relu    ? Activation::relu()
-         : op == quant::Op::relu6 ? Activation::relu6()
-                                  : Activation{};
-}
 
 /// The exponent of the regularizer; 0 during the warm-up.
 double beta_at(const AdaRoundOptions& options, int iteration) {
@@ -36,69 +22,26 @@ double beta_at(const AdaRoundOptions& options, int iteration) {
          0.5 * (options.beta_start - options.beta_end) * (1 + std::cos(std::numbers::pi * rest));
 }
 
-/// One layer with everything that its rounding depends on.
-struct LayerFit {
-  const quant::LayerInfo& layer;
-  const LayerQuantization& quantization;
-  const std::vector<float>&weights, &bias;  ///< fp32
-  std::vector<float> scales;                ///< per output channel
-  Activation activation;
-  const Tensor &input, &target;
-  std::vector<OutputPosition> positions;
-  const AdaRoundOptions& options;
-  std::uint64_t seed;  ///< of the stretches
-
-  int rows() const { return static_cast<int>(positions.size()); }
-  int depth() const {
-    return static_cast<int>(weights.size() / static_cast<std::size_t>(layer.output.channels));
-  }
-};
-
-std::vector<float> quantized_inputs(const LayerFit& fit, int group) {
-  std::vector<float> rows(static_cast<std::size_t>(fit.rows()) * static_cast<std::size_t>(fit.depth()));
-  gather_inputs(fit.layer, fit.input, fit.positions, group, rows.data());
-  const LayerQuantization& q = fit.quantization;
-  if (q.quantizes_activations()) {
-    const auto range = quant::integer_range(q.activation_bits, q.activation_signed);
-    quant::fake_quantize(rows.data(), static_cast<std::int64_t>(rows.size()), q.activation_scale, range.low,
-                         range.high, rows.data());
-  }
-  return rows;
-}
-
-/// Fits output channels first .. first + count - 1, which read `inputs`; `rounded` holds their weights,
-/// rounded to nearest, and gets better ones.
-LayerRounding fit_outputs(const LayerFit& fit, const std::vector<float>& inputs, int first, int count,
-                          std::span<float> rounded) {
-  const auto depth = static_cast<std::size_t>(fit.depth());
-  std::vector<float> targets(static_cast<std::size_t>(count) * static_cast<std::size_t>(fit.rows()));
-  gather_outputs(fit.target, fit.positions, first, count, targets.data());
-  RoundingTask task;
-  task.rows = fit.rows();
-  task.depth = fit.depth();
-  task.outputs = count;
-  task.inputs = inputs.data();
-  task.targets = targets.data();
-  task.weights = fit.weights.data() + static_cast<std::size_t>(first) * depth;
-  task.scales = fit.scales.data() + first;
-  task.bias = fit.bias.data() + first;
-  task.range = quant::integer_range(fit.quantization.weight_format.code(), true);
-  task.activation = fit.activation;
-  const int batch = std::min(fit.options.batch, fit.rows());
+/// Learns the rounding of one block; `rounded` holds its weights, rounded to nearest, and gets better ones.
+LayerRounding fit_block(const RoundingTask& task, int batch, const AdaRoundOptions& options,
+                        std::uint64_t seed, std::span<float> rounded) {
   SoftRounding soft(task, batch);
-
-  base::Rng rng(fit.seed);  // the same stretches for every block of channels
-  for (int i = 0; i < fit.options.iterations; ++i) {
-    const auto from = static_cast<int>(rng.below(static_cast<std::uint64_t>(fit.rows() - batch) + 1));
-    soft.loss(from, batch, fit.options.regularization, beta_at(fit.options, i));
-    soft.descend(fit.options.learning_rate);
+  Reconstruction& reconstruction = soft.reconstruction();
+  const int rows = task.reconstruction.rows, count = reconstruction.batch();
+  base::Rng rng(seed);
+  for (int i = 0; i < options.iterations; ++i) {
+    const auto first = static_cast<int>(rng.below(static_cast<std::uint64_t>(rows - count) + 1));
+    soft.loss(first, count, options.regularization, beta_at(options, i));
+    soft.descend(options.learning_rate);
   }
 
   std::vector<float> learnt(rounded.size());
+  std::vector<double> nearest_loss(static_cast<std::size_t>(task.reconstruction.outputs));
+  std::vector<double> loss(nearest_loss.size());
   soft.round(learnt);
-  std::vector<double> nearest_loss(static_cast<std::size_t>(count)), loss(nearest_loss.size());
-  soft.losses(rounded, nearest_loss);
-  soft.losses(learnt, loss);
+  reconstruction.losses(rounded, nearest_loss);
+  reconstruction.losses(learnt, loss);
+  const std::size_t depth = rounded.size() / loss.size();
   LayerRounding result;
   for (std::size_t c = 0; c < loss.size(); ++c) {
     result.nearest_loss += nearest_loss[c];
@@ -112,20 +55,21 @@ LayerRounding fit_outputs(const LayerFit& fit, const std::vector<float>& inputs,
   return result;
 }
 
-LayerRounding fit_layer(const LayerFit& fit, std::vector<float>& rounded) {
-  const int groups = fit.layer.groups, outputs = fit.layer.output.channels / groups;
-  const int blocks = groups > 1 ? groups : (outputs + kBlockOutputs - 1) / kBlockOutputs;
-  const int each = groups > 1 ? outputs : kBlockOutputs;
-  const std::vector<float> shared = groups > 1 ? std::vector<float>() : quantized_inputs(fit, 0);
-  std::vector<LayerRounding> parts(static_cast<std::size_t>(blocks));
-  base::parallel_for(blocks, [&](int block) {
-    const int first = block * each, count = std::min(each, fit.layer.output.channels - first);
-    const auto depth = static_cast<std::size_t>(fit.depth());
-    const std::span<float> own(rounded.data() + static_cast<std::size_t>(first) * depth,
-                               static_cast<std::size_t>(count) * depth);
-    parts[static_cast<std::size_t>(block)] =
-        groups > 1 ? fit_outputs(fit, quantized_inputs(fit, block), first, count, own)
-                   : fit_outputs(fit, shared, first, count, own);
+LayerRounding fit_layer(const LayerSamples& samples, const LayerQuantization& q,
+                        const std::vector<float>& weights, int batch, const AdaRoundOptions& options,
+                        std::uint64_t seed, std::vector<float>& rounded) {
+  const auto depth = static_cast<std::size_t>(samples.depth());
+  std::vector<float> scales = q.weight_scales;
+  scales.resize(weights.size() / depth, scales.back());  // one for all, or one for each
+  std::vector<LayerRounding> parts(samples.blocks().size());
+  base::parallel_for(static_cast<int>(parts.size()), [&](int b) {
+    const LayerSamples::Block& block = samples.blocks()[static_cast<std::size_t>(b)];
+    const std::size_t first = static_cast<std::size_t>(block.first) * depth;
+    const RoundingTask task{block.task, weights.data() + first, scales.data() + block.first,
+                            quant::integer_range(q.weight_format.code(), true)};
+    parts[static_cast<std::size_t>(b)] =
+        fit_block(task, batch, options, seed,
+                  std::span(rounded).subspan(first, static_cast<std::size_t>(block.task.outputs) * depth));
   });
   LayerRounding total;
   for (const LayerRounding& part : parts) {
@@ -139,43 +83,23 @@ LayerRounding fit_layer(const LayerFit& fit, std::vector<float>& rounded) {
 }  // namespace
 
 std::vector<LayerRounding> adaround(Network& quantized, const Network& reference, const Tensor& images,
-                                    const AdaRoundOptions& options, std::uint64_t seed,
-                                    const base::Progress& progress) {
-  const quant::NetworkInfo& info = reference.info();
-  NodeWalk wanted(reference, images), got(quantized, images);
-  std::vector<LayerRounding> results;
-  for (int node = 1; node < static_cast<int>(info.nodes.size()); ++node) {
-    wanted.run(node);
-    const std::size_t l = results.size();
-    if (l < info.layers.size() && info.layers[l].node == node) {
-      const quant::LayerInfo& layer = info.layers[l];
-      const LayerQuantization& q = quantized.quantization(static_cast<int>(l));
-      results.emplace_back();
-      if (q.weight_format.is_integer()) {
-        base::require(!q.weight_scales.empty(), "adaround: weights without fixed scales");
-        const int input = info.nodes[static_cast<std::size_t>(node)].inputs[0];
-        std::vector<float> scales = q.weight_scales;
-        scales.resize(static_cast<std::size_t>(layer.output.channels), scales.back());
-        const LayerFit fit{layer,
-                           q,
-                           reference.find_parameter(layer.name + ".weight")->value,
-                           reference.find_parameter(layer.name + ".bias")->value,
-                           std::move(scales),
-                           activation_after(info, node),
-                           got.value(input),
-                           wanted.value(node),
-                           sample_positions(layer.output, images.batch(), options.positions,
-                                            base::derive_seed(seed, "adaround positions", l)),
-                           options,
-                           base::derive_seed(seed, "adaround stretches", l)};
-        results.back() = fit_layer(fit, quantized.find_parameter(layer.name + ".weight")->value);
-      }
-      progress("layer", static_cast<double>(l + 1), static_cast<double>(info.layers.size()), layer.name);
+                                    const SampleOptions& sample, const AdaRoundOptions& options,
+                                    std::uint64_t seed, const base::Progress& progress) {
+  const auto& layers = reference.info().layers;
+  std::vector<LayerRounding> results(layers.size());
+  walk_layers(quantized, reference, images, [&](int layer, const NodeWalk& got, const NodeWalk& wanted) {
+    const auto l = static_cast<std::size_t>(layer);
+    const LayerQuantization& q = quantized.quantization(layer);
+    if (q.weight_format.is_integer()) {
+      base::require(!q.weight_scales.empty(), "adaround: weights without fixed scales");
+      const std::string weight = layers[l].name + ".weight";
+      const LayerSamples samples(quantized, layer, got, wanted, sample,
+                                 base::derive_seed(seed, "positions", l));
+      results[l] = fit_layer(samples, q, reference.find_parameter(weight)->value, sample.batch, options,
+                             base::derive_seed(seed, "adaround", l), quantized.find_parameter(weight)->value);
     }
-    got.run(node);
-    wanted.release(node);
-    got.release(node);
-  }
+    progress("layer", layer + 1.0, static_cast<double>(layers.size()), layers[l].name);
+  });
   return results;
 }
 

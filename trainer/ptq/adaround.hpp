@@ -25,7 +25,7 @@ struct LayerRounding {
 /// has not made better than rounding to nearest keeps that. One entry per layer (zeros for other
 /// weights). The result is a function of the arguments, never of the number of threads.
 std::vector<LayerRounding> adaround(Network& quantized, const Network& reference, const Tensor& images,
-                                    const AdaRoundOptions& options, std::uint64_t seed,
-                                    const base::Progress& progress = base::no_progress);
+                                    const SampleOptions& sample, const AdaRoundOptions& options,
+                                    std::uint64_t seed, const base::Progress& progress = base::no_progress);
 
 }  // namespace bitsmith::trainer::ptq

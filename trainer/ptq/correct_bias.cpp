@@ -84,26 +84,17 @@ std::vector<int> correct_biases_analytically(Network& quantized, const Network& 
 }
 
 void correct_biases_empirically(Network& quantized, const Network& reference, const Tensor& images) {
-  const quant::NetworkInfo& info = quantized.info();
-  NodeWalk wanted(reference, images), got(quantized, images);
-  std::size_t layer = 0;
-  for (int node = 1; node < static_cast<int>(info.nodes.size()); ++node) {
-    wanted.run(node);
-    got.run(node);
-    if (layer < info.layers.size() && info.layers[layer].node == node) {
-      const LayerQuantization& q = quantized.quantization(static_cast<int>(layer));
-      if (q.quantizes_weights() || q.quantizes_activations()) {
-        const auto error = mean_difference(got.value(node), wanted.value(node));
-        auto& bias = quantized.find_parameter(info.layers[layer].name + ".bias")->value;
-        for (std::size_t c = 0; c < bias.size(); ++c)
-          bias[c] = static_cast<float>(static_cast<double>(bias[c]) - error[c]);
-        got.run(node);
-      }
-      ++layer;
-    }
-    wanted.release(node);
-    got.release(node);
-  }
+  walk_layers(quantized, reference, images, [&](int l, NodeWalk& got, const NodeWalk& wanted) {
+    const quant::LayerInfo& layer = reference.info().layers[static_cast<std::size_t>(l)];
+    const LayerQuantization& q = quantized.quantization(l);
+    if (!q.quantizes_weights() && !q.quantizes_activations()) return;
+    got.run(layer.node);
+    const auto error = mean_difference(got.value(layer.node), wanted.value(layer.node));
+    auto& bias = quantized.find_parameter(layer.name + ".bias")->value;
+    for (std::size_t c = 0; c < bias.size(); ++c)
+      bias[c] = static_cast<float>(static_cast<double>(bias[c]) - error[c]);
+    got.run(layer.node);
+  });
 }
 
 }  // namespace bitsmith::trainer::ptq

@@ -32,18 +32,13 @@ Likeness compare_weights(const Network& quantized, const Network& reference, int
 
 std::vector<LayerError> layer_errors(const Network& quantized, const Network& reference,
                                      const Tensor& images) {
-  const quant::NetworkInfo& info = reference.info();
-  NodeWalk wanted(reference, images), got(quantized, images);
   std::vector<LayerError> errors;
-  for (int node = 1; node < static_cast<int>(info.nodes.size()); ++node) {
-    wanted.run(node);
+  walk_layers(quantized, reference, images, [&](int layer, NodeWalk& got, const NodeWalk& wanted) {
+    const int node = reference.info().layers[static_cast<std::size_t>(layer)].node;
     got.run(node);
-    if (errors.size() < info.layers.size() && info.layers[errors.size()].node == node)
-      errors.push_back({compare_weights(quantized, reference, static_cast<int>(errors.size())),
-                        compare(values(wanted.value(node)), values(got.value(node)))});
-    wanted.release(node);
-    got.release(node);
-  }
+    errors.push_back({compare_weights(quantized, reference, layer),
+                      compare(values(wanted.value(node)), values(got.value(node)))});
+  });
   return errors;
 }
 

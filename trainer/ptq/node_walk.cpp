@@ -39,6 +39,10 @@ const Tensor& NodeWalk::value(int node) const {
   return value;
 }
 
+bool NodeWalk::has(int node) const {
+  return node == 0 || values_[static_cast<std::size_t>(node)].batch() > 0;
+}
+
 void NodeWalk::release(int node) {
   layers_[static_cast<std::size_t>(node)].reset();
   for (int i = 1; i <= node; ++i)
@@ -92,6 +96,21 @@ void NodeWalk::run(int index) {
       layer->forward(part);
     }
   });
+}
+
+void walk_layers(const Network& quantized, const Network& reference, const Tensor& images,
+                 const AtLayer& at_layer) {
+  const quant::NetworkInfo& info = reference.info();
+  NodeWalk wanted(reference, images), got(quantized, images);
+  std::size_t layer = 0;
+  for (int node = 1; node < static_cast<int>(info.nodes.size()); ++node) {
+    wanted.run(node);
+    if (layer < info.layers.size() && info.layers[layer].node == node)
+      at_layer(static_cast<int>(layer++), got, wanted);
+    if (!got.has(node)) got.run(node);
+    wanted.release(node);
+    got.release(node);
+  }
 }
 
 }  // namespace bitsmith::trainer::ptq

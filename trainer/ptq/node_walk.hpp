@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,6 +25,7 @@ class NodeWalk {
   void run(int node);
   /// Node 0: the images. Valid until it is released.
   const Tensor& value(int node) const;
+  bool has(int node) const;
   /// Frees the values that no node after `node` reads.
   void release(int node);
 
@@ -36,5 +37,12 @@ class NodeWalk {
   std::vector<Tensor> values_;
   std::vector<int> last_reader_;
 };
+
+/// Goes through two networks of one description in step. `at_layer(layer, got, wanted)` is called for each
+/// layer (an index in NetworkInfo::layers) when `wanted` has computed it and `got` everything before it; it
+/// may change the layer in `quantized`, and run its node.
+using AtLayer = std::function<void(int layer, NodeWalk& got, const NodeWalk& wanted)>;
+void walk_layers(const Network& quantized, const Network& reference, const Tensor& images,
+                 const AtLayer& at_layer);
 
 }  // namespace bitsmith::trainer::ptq

@@ -12,6 +12,7 @@
 #include "trainer/ptq/correct_bias.hpp"
 #include "trainer/ptq/equalize.hpp"
 #include "trainer/ptq/expected_activations.hpp"
+#include "trainer/ptq/finetune_centroids.hpp"
 #include "trainer/ptq/fix_weights.hpp"
 #include "trainer/ptq/fold_batch_norm.hpp"
 #include "trainer/ptq/redescribe.hpp"
@@ -70,11 +71,15 @@ class Pipeline {
     if (options_.equalize) equalize_ranges();
     if (options_.absorb_biases) absorb();
 
-    const Tensor images = gather_images(source_, options_.images);
+    const Tensor images = gather_images(source_, options_.sample.images);
     Network quantized = quantized_copy();
     fix_weights(quantized);
-    std::vector<LayerRounding> roundings;
-    if (options_.rounding == Rounding::adaround) roundings = learn_rounding(quantized, images);
+    std::vector<LayerRounding> roundings(policy_.layers.size());
+    if (options_.rounding == Rounding::adaround &&
+        weights_are([](quant::Format f) { return f.is_integer(); }))
+      take(roundings, learn_rounding(quantized, images));
+    if (options_.centroids.iterations > 0 && weights_are(has_centroids))
+      take(roundings, learn_centroids(quantized, images));
     if (options_.bias_correction != BiasCorrection::none) correct_biases(quantized, images);
     std::vector<LayerError> errors = layer_errors(quantized, floats_, images);
     return {std::move(quantized), std::move(steps_), std::move(errors), std::move(roundings)};
@@ -86,6 +91,17 @@ class Pipeline {
     Network network = floats_.clone();
     apply_policy(network, policy_, calibrate(network, source_, quantization_), quantization_);
     return network;
+  }
+
+  template <typename Is>
+  bool weights_are(const Is& is) const {
+    return std::ranges::any_of(policy_.layers, [&](const auto& formats) { return is(formats.weight); });
+  }
+
+  /// Of each layer one step at most has something to say.
+  static void take(std::vector<LayerRounding>& into, const std::vector<LayerRounding>& from) {
+    for (std::size_t l = 0; l < into.size(); ++l)
+      if (from[l].nearest_loss > 0) into[l] = from[l];
   }
 
   void record(PtqStep step) {
@@ -128,20 +144,35 @@ class Pipeline {
     float_step("absorb biases", counted(channels, "channel", "channels"), watch.seconds());
   }
 
-  std::vector<LayerRounding> learn_rounding(Network& quantized, const Tensor& images) {
-    const Stopwatch watch;
-    std::vector<LayerRounding> roundings =
-        adaround(quantized, floats_, images, options_.adaround, seed_, hooks_.progress);
-    const double seconds = watch.seconds();
+  static double share_of_nearest(const std::vector<LayerRounding>& roundings) {
     double before = 0, after = 0;
     for (const LayerRounding& rounding : roundings) {
       before += rounding.nearest_loss;
       after += rounding.loss;
     }
+    return before > 0 ? after / before : 1;
+  }
+
+  std::vector<LayerRounding> learn_rounding(Network& quantized, const Tensor& images) {
+    const Stopwatch watch;
+    auto roundings =
+        adaround(quantized, floats_, images, options_.sample, options_.adaround, seed_, hooks_.progress);
+    const double seconds = watch.seconds();
     rounded_step("AdaRound", quantized, seconds,
-                 fmt::format("{} iterations, loss {:.3g} of nearest", options_.adaround.iterations,
-                             before > 0 ? after / before : 1.0));
+                 fmt::format("{} iterations, loss {:.3f} of nearest", options_.adaround.iterations,
+                             share_of_nearest(roundings)));
     return roundings;
+  }
+
+  std::vector<LayerRounding> learn_centroids(Network& quantized, const Tensor& images) {
+    const Stopwatch watch;
+    auto fits = finetune_centroids(quantized, floats_, images, options_.sample, options_.centroids, seed_,
+                                   hooks_.progress);
+    const double seconds = watch.seconds();
+    rounded_step("fine-tune centroids", quantized, seconds,
+                 fmt::format("{} iterations, loss {:.3f} of k-means", options_.centroids.iterations,
+                             share_of_nearest(fits)));
+    return fits;
   }
 
   void correct_biases(Network& quantized, const Tensor& images) {

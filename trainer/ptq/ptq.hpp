@@ -29,7 +29,7 @@ struct PtqResult {
   Network network;  ///< under the policy, weights on their levels (LayerQuantization::weight_scales)
   std::vector<PtqStep> steps;
   std::vector<LayerError> errors;        ///< per layer, against the fp32 network that was rounded
-  std::vector<LayerRounding> roundings;  ///< per layer; empty without AdaRound
+  std::vector<LayerRounding> roundings;  ///< per layer: zeros where nothing was learnt
 };
 
 struct PtqHooks {

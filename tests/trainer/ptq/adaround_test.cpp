@@ -34,9 +34,8 @@ Rounded round_example(Example& example, quant::LayerFormats bits, quant::Granula
   ptq::fix_weights(rounded.quantized);
   ptq::AdaRoundOptions adaround;
   adaround.iterations = 300;
-  adaround.positions = 1024;
-  adaround.batch = 128;
-  rounded.layers = ptq::adaround(rounded.quantized, rounded.reference, example.data.images, adaround, 1);
+  rounded.layers =
+      ptq::adaround(rounded.quantized, rounded.reference, example.data.images, {96, 1024, 128}, adaround, 1);
   return rounded;
 }
 

@@ -27,22 +27,24 @@ struct Problem {
     fill(weights, outputs * depth, 0.4);
     fill(bias, outputs, 0.5);
     for (int o = 0; o < outputs; ++o) scales.push_back(static_cast<float>(rng.uniform(0.08, 0.2)));
-    task = {rows,          depth,       outputs,
-            inputs.data(), nullptr,     weights.data(),
-            scales.data(), bias.data(), quant::integer_range(3, true),
-            activation};
+    task.weights = weights.data();
+    task.scales = scales.data();
+    task.range = quant::integer_range(3, true);
+    task.reconstruction = {rows, depth, outputs, inputs.data(), nullptr, bias.data(), activation};
     for (int o = 0; o < outputs; ++o)
       for (int r = 0; r < rows; ++r)
         targets.push_back(static_cast<float>(output(weights, o, r) + 0.1 * rng.normal()));
-    task.targets = targets.data();
+    // Targets are activations.
+    for (float& y : targets) y = std::clamp(y, activation.low, activation.high);
+    task.reconstruction.targets = targets.data();
   }
 
   template <typename T>
   double output(const std::vector<T>& w, int o, int r) const {
     double y = static_cast<double>(bias[static_cast<std::size_t>(o)]);
-    for (int k = 0; k < task.depth; ++k)
-      y += static_cast<double>(w[static_cast<std::size_t>(o * task.depth + k)]) *
-           static_cast<double>(inputs[static_cast<std::size_t>(r * task.depth + k)]);
+    for (int k = 0; k < task.reconstruction.depth; ++k)
+      y += static_cast<double>(w[static_cast<std::size_t>(o * task.reconstruction.depth + k)]) *
+           static_cast<double>(inputs[static_cast<std::size_t>(r * task.reconstruction.depth + k)]);
     return y;
   }
 
@@ -51,23 +53,24 @@ struct Problem {
     std::vector<double> soft;
     double penalty = 0;
     for (std::size_t i = 0; i < v.size(); ++i) {
-      const auto scale = static_cast<double>(scales[i / static_cast<std::size_t>(task.depth)]);
+      const auto scale = static_cast<double>(scales[i / static_cast<std::size_t>(task.reconstruction.depth)]);
       const double h = std::clamp(1.2 / (1 + std::exp(-v[i])) - 0.1, 0.0, 1.0);
-      const float steps = weights[i] / scales[i / static_cast<std::size_t>(task.depth)];
+      const float steps = weights[i] / scales[i / static_cast<std::size_t>(task.reconstruction.depth)];
       soft.push_back(scale * std::clamp(static_cast<double>(std::floor(steps)) + h,
                                         static_cast<double>(task.range.low),
                                         static_cast<double>(task.range.high)));
       if (beta > 0) penalty += 1 - std::pow(std::abs(2 * h - 1), beta);
     }
     const auto activate = [&](double x) {
-      return std::clamp(x, static_cast<double>(task.activation.low),
-                        static_cast<double>(task.activation.high));
+      return std::clamp(x, static_cast<double>(task.reconstruction.activation.low),
+                        static_cast<double>(task.reconstruction.activation.high));
     };
     double squares = 0;
-    for (int o = 0; o < task.outputs; ++o)
+    for (int o = 0; o < task.reconstruction.outputs; ++o)
       for (int r = first; r < first + count; ++r) {
-        const double wanted = static_cast<double>(targets[static_cast<std::size_t>(o * task.rows + r)]);
-        squares += std::pow(activate(output(soft, o, r)) - activate(wanted), 2);
+        const double wanted =
+            static_cast<double>(targets[static_cast<std::size_t>(o * task.reconstruction.rows + r)]);
+        squares += std::pow(activate(output(soft, o, r)) - wanted, 2);
       }
     return squares / count + lambda * penalty;
   }
@@ -139,14 +142,14 @@ BOOST_AUTO_TEST_CASE(learning_finds_the_best_rounding_of_few_weights) {
   std::vector<float> learnt(6);
   std::vector<double> loss(1), best_loss{1e30};
   soft.round(learnt);
-  soft.losses(learnt, loss);
+  soft.reconstruction().losses(learnt, loss);
   for (int mask = 0; mask < 64; ++mask) {
     std::vector<float> weights(6);
     for (std::size_t i = 0; i < 6; ++i)
       weights[i] = problem.scales[0] *
                    (std::floor(problem.weights[i] / problem.scales[0]) + static_cast<float>((mask >> i) & 1));
     std::vector<double> one(1);
-    soft.losses(weights, one);
+    soft.reconstruction().losses(weights, one);
     best_loss[0] = std::min(best_loss[0], one[0]);
   }
   BOOST_TEST(loss[0] <= 1.2 * best_loss[0]);
