@@ -65,9 +65,10 @@ std::vector<std::optional<LayerFormats>> examples(const std::vector<LayerFormats
 
 std::vector<LayerFormats> layer_choices(const quant::LayerInfo& layer, const BitChoices& choices) {
   std::vector<LayerFormats> allowed;
-  for (Format weight : completed(choices.weight_bits, quant::weight_format, "weight bits", quant::allowed_weight_formats()))
-    for (Format activation :
-         completed(choices.activation_bits, quant::activation_format, "activation bits", quant::allowed_activation_formats())) {
+  for (Format weight :
+       completed(choices.weight_bits, quant::weight_format, "weight bits", quant::allowed_weight_formats()))
+    for (Format activation : completed(choices.activation_bits, quant::activation_format, "activation bits",
+                                       quant::allowed_activation_formats())) {
       const LayerFormats formats{weight, activation};
       if (activation == 1 && layer.input_signed) continue;
       if (has_kernel(layer, formats)) allowed.push_back(formats);

@@ -3,15 +3,18 @@
 namespace bitsmith::quant {
 
 enum class Granularity { tensor, channel };
-enum class Calibration { minmax, ema, mse, kl };
+/// How the range that integers cover is found. Names, rules and sources: calibration_methods(). Later values
+/// come at the end: configurations know a method by its place.
+enum class Calibration { minmax, ema, mse, kl, percentile, kl_haq, octav };
 
 /// How weights and activations become integers. Defaults follow common practice; see quant/README.md.
 struct QuantizationOptions {
   Granularity weight_granularity =
-      Granularity::channel;  ///< one weight scale per tensor or per output channel
-  Calibration weight_calibration =
-      Calibration::mse;  ///< minmax, mse or kl; weights are seen once, so not ema
+      Granularity::channel;                           ///< one weight scale per tensor or per output channel
+  Calibration weight_calibration = Calibration::mse;  ///< any but ema: weights are seen once
   Calibration activation_calibration = Calibration::mse;
+  double percentile = 99.99;     ///< of magnitudes that `percentile` leaves unclipped, in percent
+  int histogram_bins = 2048;     ///< of kl, and of whatever else looks at activations' histograms
   int calibration_images = 512;  ///< training images that set the activation ranges; fixed within a run
   int first_layer_bits = 8;  ///< of weights and activations of the first layer; 0: searched like any other
   int last_layer_bits = 8;   ///< likewise, of the last layer

@@ -10,18 +10,13 @@
 namespace bitsmith::quant {
 namespace {
 
-constexpr std::array kWeightCalibrations{Calibration::minmax, Calibration::mse, Calibration::kl};
-constexpr std::array kActivationCalibrations{Calibration::minmax, Calibration::ema, Calibration::mse,
-                                             Calibration::kl};
-
 const std::array<QuantizerRow, 4> kRows{{
-    {"weight_channel", true, true, 2, 8, Granularity::channel, kWeightCalibrations,
+    {"weight_channel", true, true, 2, 8, Granularity::channel,
      "symmetric weights, a scale for each output channel"},
-    {"weight_tensor", true, true, 2, 8, Granularity::tensor, kWeightCalibrations,
-     "symmetric weights, one scale for the layer"},
-    {"activation_unsigned", false, false, 1, 8, Granularity::tensor, kActivationCalibrations,
+    {"weight_tensor", true, true, 2, 8, Granularity::tensor, "symmetric weights, one scale for the layer"},
+    {"activation_unsigned", false, false, 1, 8, Granularity::tensor,
      "activations that cannot be negative, one scale"},
-    {"activation_signed", false, true, 2, 8, Granularity::tensor, kActivationCalibrations,
+    {"activation_signed", false, true, 2, 8, Granularity::tensor,
      "symmetric activations of either sign, one scale"},
 }};
 

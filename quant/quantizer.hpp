@@ -47,8 +47,7 @@ struct QuantizerRow {
   bool is_signed;
   int min_bits, max_bits;
   Granularity granularity;
-  std::span<const Calibration> calibrations;  ///< that can set its threshold
-  std::string_view what;                      ///< one line for people
+  std::string_view what;  ///< one line for people
 
   bool serves(int bits) const { return bits >= min_bits && bits <= max_bits; }
 };

@@ -72,22 +72,39 @@ float best_threshold(float max, const std::function<double(float)>& error) {
   return threshold(best);
 }
 
+bool tells_anything(const HistogramView& histogram) {
+  for (std::size_t i = 1; i < histogram.counts.size(); ++i)
+    if (histogram.counts[i] > 0 &&
+        (static_cast<double>(i) + 1) * histogram.width < static_cast<double>(histogram.max))
+      return true;
+  return false;
+}
+
 float mse_threshold(const HistogramView& histogram, IntegerRange range) {
+  if (!tells_anything(histogram)) return histogram.max;
   std::vector<float> centres, weights;
-  bool spread = false;
   for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
     if (histogram.counts[i] == 0) continue;
-    const double centre = (static_cast<double>(i) + 0.5) * histogram.width;
-    spread = spread ||
-             (i > 0 && (static_cast<double>(i) + 1) * histogram.width < static_cast<double>(histogram.max));
-    centres.push_back(static_cast<float>(centre));
+    centres.push_back(static_cast<float>((static_cast<double>(i) + 0.5) * histogram.width));
     weights.push_back(static_cast<float>(histogram.counts[i]));
   }
-  if (!spread) return histogram.max;
   return best_threshold(histogram.max, [&](float threshold) {
     return quantization_error(centres.data(), weights.data(), static_cast<std::int64_t>(centres.size()),
                               scale_of_threshold(threshold, range), range.low, range.high);
   });
+}
+
+float percentile_threshold(const HistogramView& histogram, double percentile) {
+  if (!tells_anything(histogram)) return histogram.max;
+  double all = 0, below = 0;
+  for (double count : histogram.counts) all += count;
+  for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
+    below += histogram.counts[i] / all;
+    if (below >= percentile / 100)
+      return std::min(histogram.max,
+                      static_cast<float>(static_cast<double>(std::max<std::size_t>(i, 1)) * histogram.width));
+  }
+  return histogram.max;
 }
 
 float kl_threshold(const HistogramView& histogram, IntegerRange range) {

@@ -9,7 +9,8 @@ namespace {
 
 EncodingOptions options_of(Format format, Granularity granularity) {
   EncodingOptions options;
-  const bool per_channel = granularity == Granularity::channel && format.row().kind != FormatKind::kmeans;
+  const bool per_channel =
+      granularity == Granularity::channel && takes_slices(format) && format.row().kind != FormatKind::kmeans;
   if (per_channel) options.slicing = {Grain::channel, 0, 0};
   return options;
 }

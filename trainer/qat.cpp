@@ -8,6 +8,7 @@
 #include "quant/calibration.hpp"
 #include "quant/fake_quantize.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/weight_scales.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -83,7 +84,7 @@ std::vector<float> clip_ratios(const Parameter& weight, const quant::LayerInfo& 
   if (options.weight_calibration == quant::Calibration::minmax) return {};
   const std::vector<float> scales =
       quant::weight_scales(weight.value, layer.output.channels, bits, options.weight_granularity,
-                           options.weight_calibration, weight.name);
+                           quant::weight_method(options), weight.name);
   const auto per_scale = static_cast<std::int64_t>(weight.value.size() / scales.size());
   const auto top = static_cast<float>(quant::integer_range(bits, true).high);
   std::vector<float> ratios;
@@ -114,18 +115,20 @@ CalibrationTable calibrate(Network& network, BatchSource& source, const quant::Q
     throw base::UserError(
         fmt::format("calibration_images: got {}, needs at least 1", options.calibration_images));
   const std::vector<int> tensors = network.info().quantize_nodes();
+  const quant::ObserverOptions observer{.bins = options.histogram_bins};
+  const quant::CalibrationMethod method = quant::activation_method(options);
   std::vector<quant::ActivationObserver> observers;
   for (const quant::LayerInfo& layer : network.info().layers)
-    observers.emplace_back("input of " + layer.name);
+    observers.emplace_back("input of " + layer.name, observer);
   for (int node : tensors)
-    observers.emplace_back("input of " + network.info().nodes[static_cast<std::size_t>(node)].name);
+    observers.emplace_back("input of " + network.info().nodes[static_cast<std::size_t>(node)].name, observer);
   observe_inputs(network, source, options.calibration_images, observers);
 
   CalibrationTable table(layer_count(network), static_cast<int>(tensors.size()));
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const bool is_signed = network.info().nodes[static_cast<std::size_t>(tensors[i])].output_signed;
-    const float threshold = observers[network.info().layers.size() + i].threshold(
-        kTensorBits, is_signed, options.activation_calibration);
+    const float threshold =
+        observers[network.info().layers.size() + i].threshold(kTensorBits, is_signed, method);
     table.set_tensor(static_cast<int>(i),
                      quant::scale_of_threshold(threshold, quant::integer_range(kTensorBits, is_signed)));
   }
@@ -133,8 +136,7 @@ CalibrationTable calibrate(Network& network, BatchSource& source, const quant::Q
     const bool is_signed = network.info().layers[static_cast<std::size_t>(layer)].input_signed;
     table.set_signed(layer, is_signed);
     for (int bits = is_signed ? 2 : 1; bits <= CalibrationTable::kMaxBits; ++bits) {
-      const float threshold = observers[static_cast<std::size_t>(layer)].threshold(
-          bits, is_signed, options.activation_calibration);
+      const float threshold = observers[static_cast<std::size_t>(layer)].threshold(bits, is_signed, method);
       table.set(layer, bits, quant::scale_of_threshold(threshold, quant::integer_range(bits, is_signed)));
     }
   }

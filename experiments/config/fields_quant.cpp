@@ -1,4 +1,5 @@
 #include "experiments/config/fields.hpp"
+#include "quant/calibration_methods.hpp"
 
 namespace bitsmith::experiments {
 
@@ -8,17 +9,26 @@ void visit_fields(FieldVisitor& visitor, quant::QuantizationOptions& options) {
                 .meaning = "one weight scale per tensor or per output channel",
                 .choices = {"tensor", "channel"}},
                options.weight_granularity);
-  visit_choice(
-      visitor,
-      {.name = "weight_calibration",
-       .meaning = "how a weight's range is found: largest value, least squared error, least divergence",
-       .choices = {"minmax", "ema", "mse", "kl"}},
-      options.weight_calibration);
+  visit_choice(visitor,
+               {.name = "weight_calibration",
+                .meaning = "how a weight's range is found; bitsmith quantize --list says what each does",
+                .choices = quant::calibration_names()},
+               options.weight_calibration);
   visit_choice(visitor,
                {.name = "activation_calibration",
                 .meaning = "how an activation's range is found; ema: moving average of the largest values",
-                .choices = {"minmax", "ema", "mse", "kl"}},
+                .choices = quant::calibration_names()},
                options.activation_calibration);
+  visitor.visit({.name = "percentile",
+                 .meaning = "share of the values that calibration 'percentile' leaves unclipped",
+                 .unit = "%",
+                 .range = between(1, 100)},
+                &options.percentile);
+  visitor.visit({.name = "histogram_bins",
+                 .meaning = "bins of the histograms that kl and activations' ranges are found on",
+                 .unit = "bins",
+                 .range = between(128, 65536)},
+                &options.histogram_bins);
   visitor.visit({.name = "calibration_images",
                  .meaning = "training images that set the activation ranges",
                  .unit = "images",

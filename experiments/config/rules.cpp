@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "quant/base/nearest.hpp"
+#include "quant/calibration_methods.hpp"
 #include "quant/policy.hpp"
 
 namespace bitsmith::experiments {
@@ -246,6 +247,15 @@ void check_search(Rules& rules, const search::SearchOptions& search) {
   check_distinct(rules, "search.activation_bits", search.activation_bits);
 }
 
+void check_quantization(Rules& rules, const quant::QuantizationOptions& options) {
+  std::vector<std::string> at_once;
+  for (const quant::CalibrationRow& row : quant::calibration_methods())
+    if (row.at_once) at_once.emplace_back(row.name);
+  rules.require(
+      quant::calibration_row(options.weight_calibration).at_once, {"quantization.weight_calibration"},
+      "weights are seen once, so a moving average means nothing; allowed: " + base::join_names(at_once));
+}
+
 }  // namespace
 
 void check_rules(const Config& config, Places& places) {
@@ -257,9 +267,7 @@ void check_rules(const Config& config, Places& places) {
   check_data(rules, config.data);
   check_training(rules, "train", config.train);
   check_training(rules, "finetune", config.finetune);
-  rules.require(config.quantization.weight_calibration != quant::Calibration::ema,
-                {"quantization.weight_calibration"},
-                "weights are seen once, so a moving average means nothing; allowed: minmax, mse, kl");
+  check_quantization(rules, config.quantization);
   check_ptq(rules, config.ptq);
   check_evaluator(rules, config);
   check_hardware(rules, config);

@@ -9,6 +9,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/formats/binary.hpp"
+#include "quant/formats/fast_quantize.hpp"
 #include "quant/formats/integer_format.hpp"
 #include "quant/formats/kmeans_format.hpp"
 #include "quant/formats/micro_exponent.hpp"
@@ -96,6 +97,14 @@ Encoded encode_values(const Values& x, std::span<const std::int64_t> shape, Form
 
 Encoded encode(std::span<const float> x, std::span<const std::int64_t> shape, Format format,
                const EncodingOptions& options) {
+  Encoded encoded = allocate(format, shape, options);
+  base::require(encoded.codes.size() == x.size(), "a tensor has another number of elements than its shape");
+  if (fast_quantize(x, encoded, {.codes = encoded.codes})) return encoded;
+  return reference_encode(x, shape, format, options);
+}
+
+Encoded reference_encode(std::span<const float> x, std::span<const std::int64_t> shape, Format format,
+                         const EncodingOptions& options) {
   return encode_values(Values(x), shape, format, options);
 }
 
@@ -105,6 +114,11 @@ Encoded encode(std::span<const double> x, std::span<const std::int64_t> shape, F
 }
 
 std::vector<float> decode(const Encoded& encoded) {
+  std::vector<float> y(encoded.codes.size());
+  return fast_decode(encoded, y) ? y : reference_decode(encoded);
+}
+
+std::vector<float> reference_decode(const Encoded& encoded) {
   std::vector<float> y(encoded.codes.size());
   coder_of(encoded.format).decode(encoded, y);
   return y;

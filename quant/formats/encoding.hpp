@@ -52,6 +52,12 @@ Encoded encode(std::span<const double> x, std::span<const std::int64_t> shape, F
 /// The numbers that the codes stand for, in the tensor's order.
 std::vector<float> decode(const Encoded& encoded);
 
+/// Both again by plain loops only: the oracle of the fast ones that `encode` and `decode` use where they
+/// serve (fast_quantize.hpp).
+Encoded reference_encode(std::span<const float> x, std::span<const std::int64_t> shape, Format format,
+                         const EncodingOptions& options = {});
+std::vector<float> reference_decode(const Encoded& encoded);
+
 /// The true bits: codes, then scales, as README.md lays them out, without gaps between codes.
 std::vector<std::uint8_t> pack(const Encoded& encoded);
 /// `like` gives format, shape and options; InternalError where the bytes have another number than these say,

@@ -36,6 +36,8 @@ void check_slices(Format format, const FormatRow& row, const EncodingOptions& op
 
 }  // namespace
 
+bool takes_slices(Format format) { return !has_own_blocks_only(format.row().kind); }
+
 void check_options(Format format, const EncodingOptions& options) {
   require_option(format, !format.is_float(), "is what tensors are in already; nothing encodes it");
   require_option(format, format.code() != 1,

@@ -25,9 +25,9 @@ struct EncodingOptions {
   Scheme scheme = Scheme::symmetric;  ///< of `int*`; `uint*` are affine whatever this says unless ...
   bool symmetric_unsigned = false;    ///< ... asked: zero point in the middle
   bool full_range = false;            ///< symmetric `int*` down to -2^(b-1), scale max |x| / (2^b - 1) * 2
-  Slicing slicing;                    ///< of fp32 scales, codebooks and zero points
+  Slicing slicing = {};               ///< of fp32 scales, codebooks and zero points
   int block = 0;                      ///< elements of a format's own blocks; 0: its row's
-  int axis = -1;  ///< along which these blocks run; `nf4` blocks run through the tensor in C order
+  int axis = -1;                      ///< along which these blocks run
   Calibration calibration = Calibration::minmax;
   double percentile = 99.99;
   int bins = 2048;
@@ -40,6 +40,9 @@ struct EncodingOptions {
   KmeansInit kmeans_init = KmeansInit::linear;
   int kmeans_iterations = 300;  ///< at most; stops when no value changes its cluster
 };
+
+/// Whether a format's fp32 scales are of slices; else it has but its own blocks', and one for all at most.
+bool takes_slices(Format format);
 
 /// Throws UserError, which names the format, for options that it does not go with.
 void check_options(Format format, const EncodingOptions& options);

@@ -36,7 +36,7 @@ constexpr std::array kRows{
     FormatRow{"pow2_", power_of_two, 200, 2, 8, true, true, 0, 0, kExact,
      "sign and power of two, and zero", "Miyashita et al. 2016, arXiv:1603.01025; Zhou et al. 2017 (INQ)"},
     FormatRow{"quadratic", quadratic, 300, 2, 8, true, true, 0, 0, kExact,
-     "levels at the squares of integers: fine near zero, coarse at the ends", "Deng et al. 2020 (companding quantization)"},
+     "levels at the squares of integers: fine near zero, coarse at the ends", "square-law companding; cf. Yamamoto 2021 (LCQ), arXiv:2103.07156"},
     FormatRow{"kmeans", kmeans, 400, 1, 8, true, true, 0, 0, {true, true, false, false},
      "a codebook of 2^bits centroids", "Han et al. 2016 (Deep Compression), arXiv:1510.00149"},
     FormatRow{"binary", binary, 601, 1, 1, false, true, 0, 0, {true, true, false, false},

@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "quant/affine.hpp"
 #include "quant/formats/encoding.hpp"
 #include "quant/formats/values.hpp"
 
@@ -17,8 +18,35 @@ namespace bitsmith::quant {
 ///   uint (default)            the same with low = 0, high = 2^b-1
 ///   uint, symmetric_unsigned  s = max|x| / ((high - low) / 2), z = 2^(b-1)
 /// as torch/ao/quantization/observer.py does, but for its least scale of 1.2e-7: ours is the least normal
-/// float. A range of zeros has s = 1; ScaleRule::one has s = 1, z = 0.
+/// float. A range of zeros has s = 1; ScaleRule::one has s = 1, z = 0. Under another calibration than minmax
+/// the range is calibrated_range's.
 void encode_integer(const Values& x, Encoded& to);
 void decode_integer(const Encoded& from, std::span<float> y);
+
+// Its parts, for whoever encodes in another order.
+
+/// What format and options say of all slices.
+struct IntegerRules {
+  explicit IntegerRules(const Encoded& to);
+
+  IntegerRange integers;
+  bool affine, scaled;
+  int symmetric_zero_point;
+  double symmetric_steps;  ///< from 0 to the largest magnitude
+};
+
+/// What is not clipped: min <= 0 <= max, in double as tensors may be.
+struct IntegerFormatRange {
+  double min = 0, max = 0;
+};
+struct IntegerGrid {
+  double scale = 1;
+  int zero_point = 0;
+};
+/// Rounded to the precision of `x`, which is not otherwise looked at.
+IntegerGrid integer_grid(IntegerFormatRange range, const Values& x, const IntegerRules& rules);
+
+/// The range of a slice under the options' calibration.
+ValueRange calibrated_slice(std::span<const float> part, const Encoded& to);
 
 }  // namespace bitsmith::quant

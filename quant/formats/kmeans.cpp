@@ -54,13 +54,19 @@ std::vector<double> plus_plus(const Distinct& x, int k, std::uint64_t seed) {
   return centroids;
 }
 
-// True if a value has moved to another cluster.
+// True if a value has moved to another cluster. As values and centroids ascend, so do the clusters: one pass
+// does what nearest_centroid would do for each value.
 bool assign(const Distinct& x, std::span<const double> centroids, std::vector<std::size_t>& cluster) {
+  std::vector<std::size_t> first;  // of equal centroids
+  for (std::size_t j = 0; j < centroids.size(); ++j)
+    if (j == 0 || centroids[j] != centroids[j - 1]) first.push_back(j);
   bool moved = false;
+  std::size_t at = 0;
   for (std::size_t i = 0; i < x.value.size(); ++i) {
-    const std::size_t nearest = nearest_centroid(centroids, x.value[i]);
-    moved = moved || nearest != cluster[i];
-    cluster[i] = nearest;
+    const double v = x.value[i];
+    while (at + 1 < first.size() && centroids[first[at + 1]] - v < v - centroids[first[at]]) ++at;
+    moved = moved || first[at] != cluster[i];
+    cluster[i] = first[at];
   }
   return moved;
 }

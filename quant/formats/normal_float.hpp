@@ -12,10 +12,10 @@ namespace bitsmith::quant {
 /// bitsandbytes).
 std::span<const float, 16> normal_float4();
 
-/// nf4: blocks of 64 elements through the whole tensor in C order, whatever its axes, as bitsandbytes cuts
-/// them; the last one perhaps shorter. Scale: the block's largest magnitude, fp32, 0 for a block of zeros.
-/// Code: the index of the number nearest to x / scale, halfway between two the lower; 7, the number 0, in a
-/// block of zeros.
+/// nf4: blocks of 64 elements along the axis, the last one of each row perhaps shorter (bitsandbytes cuts the
+/// flattened tensor, which is the same where rows are multiples of 64). Scale: the block's largest magnitude,
+/// fp32, 0 for a block of zeros. Code: the index of the number nearest to x / scale, halfway between two the
+/// lower; 7, the number 0, in a block of zeros.
 void encode_normal_float(const Values& x, Encoded& to);
 void decode_normal_float(const Encoded& from, std::span<float> y);
 

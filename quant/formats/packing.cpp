@@ -139,13 +139,15 @@ std::vector<std::uint8_t> pack(const Encoded& encoded) {
   write_all(encoded.codebook, to);
   write_all(encoded.block_scales, block_scale_bits(encoded), to);
   write_all(encoded.pair_shifts, 1, to);
-  base::require(std::ssize(bytes) == packed_size(encoded), "packed bytes have another number than their layout");
+  base::require(std::ssize(bytes) == packed_size(encoded),
+                "packed bytes have another number than their layout");
   return bytes;
 }
 
 Encoded unpack(std::span<const std::uint8_t> bytes, const Encoded& like) {
   Encoded encoded = allocate(like.format, like.shape, like.options);
-  base::require(std::ssize(bytes) == packed_size(encoded), "packed bytes have another number than their layout");
+  base::require(std::ssize(bytes) == packed_size(encoded),
+                "packed bytes have another number than their layout");
   BitReader from(bytes);
   read_codes(from, encoded);
   from.finish();

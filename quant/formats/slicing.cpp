@@ -160,7 +160,7 @@ std::int64_t Slices::first(std::int64_t slice) const {
 }
 
 std::int64_t Slices::length(std::int64_t slice) const {
-  if (grain_ != Grain::group) return longest_;
+  if (grain_ != Grain::group || groups_ * group_ == axis_) return longest_;
   return std::min(group_, axis_ - slice / inner_ % groups_ * group_);
 }
 

@@ -35,8 +35,7 @@ int block_size(const Encoded& encoded) {
 Slices scale_slices(const Encoded& encoded) {
   if (encoded.format.row().kind != FormatKind::normal_float)
     return Slices(encoded.shape, encoded.options.slicing);
-  const std::int64_t flat[] = {Slices(encoded.shape, {}).elements()};
-  return Slices(flat, {Grain::group, 0, block_size(encoded)});
+  return block_slices(encoded);
 }
 
 Slices block_slices(const Encoded& encoded) { return along_axis(encoded, block_size(encoded)); }
@@ -71,7 +70,7 @@ ArraySizes array_sizes(const Encoded& encoded) {
   return sizes;
 }
 
-Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
+Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
   check_options(format, options);
   Encoded encoded;
   encoded.format = format;
@@ -79,7 +78,6 @@ Encoded allocate(Format format, std::span<const std::int64_t> shape, const Encod
   encoded.options = options;
 
   const ArraySizes sizes = array_sizes(encoded);
-  encoded.codes.resize(static_cast<std::size_t>(sizes.codes));
   encoded.scales.resize(static_cast<std::size_t>(sizes.scales));
   encoded.zero_points.resize(static_cast<std::size_t>(sizes.zero_points));
   encoded.codebook.resize(static_cast<std::size_t>(sizes.codebook));
@@ -87,6 +85,12 @@ Encoded allocate(Format format, std::span<const std::int64_t> shape, const Encod
   encoded.pair_shifts.resize(static_cast<std::size_t>(sizes.pair_shifts));
   if (sizes.scales + sizes.codebook > 0) encoded.scale_shape = scale_slices(encoded).shape();
   if (sizes.block_scales > 0) encoded.block_scale_shape = block_slices(encoded).shape();
+  return encoded;
+}
+
+Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
+  Encoded encoded = allocate_scales(format, shape, options);
+  encoded.codes.resize(static_cast<std::size_t>(scale_slices(encoded).elements()));
   return encoded;
 }
 

@@ -18,6 +18,8 @@ ArraySizes array_sizes(const Encoded& encoded);
 /// An Encoded whose arrays have the sizes that format, shape and options give them, all filled with 0.
 /// Throws UserError as check_options and Slices do.
 Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options);
+/// The same without room for codes, for whoever wants them elsewhere or not at all.
+Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options);
 
 /// Elements of a format's own blocks: as the options say, else as its row does.
 int block_size(const Encoded& encoded);

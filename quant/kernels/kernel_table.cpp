@@ -20,7 +20,7 @@ namespace {
 using base::Isa;
 
 constexpr BitRange kFp32{kFloatBits, kFloatBits};
-constexpr BitRange kUpTo8{2, 8}, kUpTo4{2, 4}, kUpTo2{1, 2};  // weights
+constexpr BitRange kUpTo8{1, 8}, kUpTo4{1, 4}, kUpTo2{1, 2};  // weights
 constexpr BitRange kActivations{1, 8};
 constexpr std::string_view kFloats = "f32 * f32 -> f32";
 constexpr std::string_view kBytes = "u8/s8 * s8 -> s32";

@@ -231,4 +231,30 @@ BOOST_AUTO_TEST_CASE(prices_are_the_same_from_many_threads) {
     BOOST_TEST(prices[i] == serial.price(network, policies[i]).totals[0]);
 }
 
+BOOST_AUTO_TEST_CASE(formats_cost_what_the_kernels_that_serve_them_cost) {
+  const auto format = [](const char* name) { return *quant::find_format(name); };
+  const hwmodels::BitChoices choices{
+      {4, format("binary"), format("ternary"), format("mxfp4"), format("fp4_e2m1")}, {4, 8}};
+  for (const quant::NetworkInfo& network : {tiny_network(), hwmodels_tests::branching_network()}) {
+    const auto table = made_up_table(network, choices);
+    const HostModel model(network, table, {}, choices);
+    const auto price = [&](quant::LayerFormats formats) {
+      return model.price(network, all_layers(network, formats)).totals[0];
+    };
+    BOOST_TEST(price({format("fp4_e2m1"), 8}) == price({5, 8}));
+    BOOST_TEST(price({format("ternary"), 4}) == price({2, 4}));
+    BOOST_TEST(price({format("mxfp4"), 32}) >= price({32, 32}));  // other steps do nothing where all is fp32
+    base::Rng rng(3);
+    for (int i = 0; i < 200; ++i) {
+      const quant::Policy policy = random_policy(network, choices, rng);
+      BOOST_TEST(model.price(network, policy).totals[0] > 0);
+      const quant::Plan plan = quant::lower(network, policy, model);
+      double sum = 0;
+      for (const hwmodels::Cost::StepCost& step : model.price(network, policy).steps) sum += step.values[0];
+      BOOST_TEST(plan.steps.size() == model.price(network, policy).steps.size());
+      BOOST_TEST(sum == model.price(network, policy).totals[0], boost::test_tools::tolerance(1e-9));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -84,4 +84,29 @@ BOOST_AUTO_TEST_CASE(bops_are_macs_times_both_bits) {
   BOOST_TEST(cost.layers[3].values[0] == 80 * 256 / 1e9);
 }
 
+BOOST_AUTO_TEST_CASE(formats_are_priced_by_their_true_bits) {
+  const quant::LayerInfo layer = linear_layer(64, 10, false);
+  const auto bytes = [&](const char* name) {
+    return hwmodels::layer_bytes(layer, *quant::find_format(name), kChannel, false);
+  };
+  BOOST_TEST(bytes("ternary") == 640 / 5 + 10 * 4);  // five to a byte, a scale a row
+  BOOST_TEST(bytes("binary") == 640 / 8 + 10 * 4);
+  BOOST_TEST(bytes("mxfp4") == 640 / 2 + 20);              // a byte for each 32
+  BOOST_TEST(bytes("nf4") == 640 / 2 + 10 * 4);            // fp32 for each 64
+  BOOST_TEST(bytes("kmeans3") == 640 * 3 / 8 + 8 * 4);     // one codebook
+  BOOST_TEST(bytes("mx6") == 640 * 5 / 8 + 40 + 320 / 8);  // an exponent for 16, a bit for 2
+  BOOST_TEST(bytes("nvfp4") > 640 / 2 + 40);
+}
+
+BOOST_AUTO_TEST_CASE(bit_operations_count_the_bits_of_an_element) {
+  const quant::NetworkInfo network = tiny_network();
+  const auto gbops = [&](const char* name) {
+    return hwmodels::BopsModel()
+        .price(network, all_layers(network, {*quant::find_format(name), 8}))
+        .totals[0];
+  };
+  BOOST_TEST(gbops("mxfp4") == gbops("int4"));
+  BOOST_TEST(gbops("binary") * 4 == gbops("int4"), boost::test_tools::tolerance(1e-12));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

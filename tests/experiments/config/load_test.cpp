@@ -104,9 +104,9 @@ BOOST_AUTO_TEST_CASE(values_out_of_range_are_refused) {
              "c.yaml:3:24: train.learning_rate: got '0', allowed: a number, above 0 to 100");
   BOOST_TEST(problem_of("quantization: {first_layer_bits: 9}\n") ==
              "c.yaml:3:34: quantization.first_layer_bits: got '9', allowed: 0, 2, 3, 4, 5, 6, 7, 8, 32");
-  BOOST_TEST(
-      problem_of("search: {weight_bits: [2, 9]}\n") ==
-      "c.yaml:3:27: search.weight_bits[1]: got '9', allowed: a list of at least 1 (" + quant::allowed_weight_formats() + ")");
+  BOOST_TEST(problem_of("search: {weight_bits: [2, 9]}\n") ==
+             "c.yaml:3:27: search.weight_bits[1]: got '9', allowed: a list of at least 1 (" +
+                 quant::allowed_weight_formats() + ")");
   BOOST_TEST(problem_of("search: {weight_bits: []}\n") ==
              "c.yaml:3:23: search.weight_bits: got 0 values, allowed: a list of at least 1 (" +
                  quant::allowed_weight_formats() + ")");

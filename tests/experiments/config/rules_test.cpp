@@ -18,9 +18,8 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
   BOOST_TEST(problem_of("search: {finalists: 200}\n") ==
              "c.yaml:3:10: search.finalists: 200 finalists of 100 episodes; make search.finalists at most "
              "search.episodes");
-  BOOST_TEST(
-      problem_of("search: {weight_bits: [4, 4, 2]}\n") ==
-      "c.yaml:3:27: search.weight_bits[1]: got 4 twice; write each choice once");
+  BOOST_TEST(problem_of("search: {weight_bits: [4, 4, 2]}\n") ==
+             "c.yaml:3:27: search.weight_bits[1]: got 4 twice; write each choice once");
   BOOST_TEST(problem_of("train: {batch: 2}\n") ==
              "c.yaml:3:9: train.batch: 4 shards of a batch of 2 images; make train.shards at most 2");
   BOOST_TEST(problem_of("finetune: {warmup_epochs: 5}\n") ==
@@ -36,7 +35,7 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
   BOOST_TEST(problem_of("quantization: {weight_calibration: ema}\n") ==
              "c.yaml:3:16: quantization.weight_calibration: weights are seen once, so a moving average means "
              "nothing; "
-             "allowed: minmax, mse, kl");
+             "allowed: minmax, mse, kl, percentile, kl_haq, octav");
   BOOST_TEST(problem_of("data: {train_images: 100}\nevaluator: {recalibration_images: 50}\n") ==
              "c.yaml:3:8: data.train_images: 512 images of a training part of 100; make "
              "quantization.calibration_images at most data.train_images");

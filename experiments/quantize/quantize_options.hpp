@@ -1,0 +1,38 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "quant/formats/encoding.hpp"
+
+namespace bitsmith::experiments {
+
+/// The words of `bitsmith quantize`, as they were given; empty where they were not.
+struct QuantizeOptions {
+  std::string tensor, dataset, output;
+  std::string format;  ///< a name, "all", or a family whose bits are in `bits`
+  int bits = 0;
+  bool is_unsigned = false;
+  std::string scheme, range, granularity, calibration = "minmax", rounding = "even", scale = "range";
+  std::string kmeans_init = "linear";
+  int axis = -1, block = 0, bins = 2048, scale_bits = 4, kmeans_iterations = 300;
+  double percentile = 99.99;
+  bool no_saturation = false;
+  std::uint64_t seed = 1;
+  bool list = false, json = false;
+};
+void add_quantize_options(CLI::App& command, QuantizeOptions& options);
+
+/// The format that the words name; throws UserError (nearest names, allowed bits).
+quant::Format format_of(const QuantizeOptions& options);
+
+/// What encode() is told of one format. Throws UserError for words that there are none of, and for options
+/// that do not go with the format.
+quant::EncodingOptions encoding_options(const QuantizeOptions& options, quant::Format format);
+
+/// The same, without what does not go with the format: for comparing all.
+quant::EncodingOptions fitting_options(const QuantizeOptions& options, quant::Format format);
+
+}  // namespace bitsmith::experiments
