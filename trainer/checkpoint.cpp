@@ -43,6 +43,7 @@ void write_quantization(hdf5::File& file, const std::string& group, const LayerQ
   file.set_attribute(group, "activation_scale", static_cast<double>(q.activation_scale));
   if (q.activation_dynamic) file.set_attribute(group, "activation_dynamic", 1);
   if (!q.weight_clip.empty()) file.write(group + "/weight_clip", q.weight_clip);
+  if (!q.weight_scales.empty()) file.write(group + "/weight_scales", q.weight_scales);
 }
 
 // Reads what belongs to one network, checking as it goes; names the file in every message.
@@ -113,6 +114,8 @@ class Reader {
                            file_.int_attribute(group, "activation_dynamic") != 0;
     if (file_.exists(group + "/weight_clip"))
       q.weight_clip = file_.read<float>(group + "/weight_clip").values;
+    if (file_.exists(group + "/weight_scales"))
+      q.weight_scales = file_.read<float>(group + "/weight_scales").values;
     return q;
   }
 

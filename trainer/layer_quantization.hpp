@@ -15,6 +15,10 @@ struct LayerQuantization {
   /// are clipped, 0..1]. Empty: 1, that is min-max. Found once by calibration; the scales themselves follow
   /// the latent weights each step.
   std::vector<float> weight_clip;
+  /// Where not empty, the scales themselves (one, or one per output channel): they no longer follow the
+  /// weights, and weight_clip is empty. What post-training rounding leaves behind: its weights lie on these
+  /// levels, so that rounding them once more changes nothing.
+  std::vector<float> weight_scales;
 
   int activation_bits = quant::kFloatBits;
   bool activation_signed = true;

@@ -62,6 +62,13 @@ void check_quantization(const quant::LayerInfo& layer, const LayerQuantization& 
   for (float clip : q.weight_clip)
     if (!(clip > 0.0f && clip <= 1.0f))
       refuse(fmt::format("weight clip ratio {}; allowed is 0 < ratio <= 1", clip));
+  if (!q.weight_scales.empty() && q.weight_scales.size() != scales)
+    refuse(fmt::format("{} fixed weight scales for {} scales", q.weight_scales.size(), scales));
+  if (!q.weight_scales.empty() && !q.weight_clip.empty())
+    refuse("fixed weight scales and clip ratios exclude each other");
+  for (float scale : q.weight_scales)
+    if (!(std::isnormal(scale) && scale > 0.0f))
+      refuse(fmt::format("weight scale {}; it must be positive and finite", scale));
 }
 
 }  // namespace

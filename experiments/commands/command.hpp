@@ -21,6 +21,7 @@ void add_stage_commands(CLI::App& program,
 void add_check_command(CLI::App& program, const Streams& streams);
 void add_describe_command(CLI::App& program, const Streams& streams);
 void add_show_command(CLI::App& program, const Streams& streams);
+void add_ptq_command(CLI::App& program, const Streams& streams);
 void add_infer_command(CLI::App& program, const Streams& streams);
 void add_verify_command(CLI::App& program, const Streams& streams);
 void add_quantize_command(CLI::App& program, const Streams& streams);

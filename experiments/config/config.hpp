@@ -9,6 +9,7 @@
 #include "search/options.hpp"
 #include "trainer/networks/networks.hpp"
 #include "trainer/options.hpp"
+#include "trainer/ptq/options.hpp"
 
 namespace bitsmith::experiments {
 
@@ -17,6 +18,18 @@ struct NetworkOptions {
   trainer::Joins joins = trainer::Joins::fp32;
   std::string weights;     ///< .npz file of trained weights by layer name; empty: trained here
   std::string checkpoint;  ///< HDF5 checkpoint of trained weights; empty: trained here
+};
+
+/// What post-training quantization does with activations.
+enum class PtqMode { weight_only, fixed_scales, dynamic_scales };
+
+/// `bitsmith ptq`: which bits, and the steps.
+struct PtqConfig {
+  PtqMode mode = PtqMode::fixed_scales;
+  quant::Format weights = 4;      ///< quantization.first_layer_bits and last_layer_bits stand above it
+  quant::Format activations = 8;  ///< likewise
+  std::string policy;             ///< YAML of a policy, in place of these two; empty: none
+  trainer::ptq::PtqOptions steps;
 };
 
 /// Who says what accuracy a policy leaves: the built-in evaluator, or `program` when it has a command.
@@ -47,6 +60,7 @@ struct Config {
   trainer::DataOptions data;
   trainer::TrainOptions train;
   quant::QuantizationOptions quantization;
+  PtqConfig ptq;
   EvaluatorConfig evaluator;
   HardwareConfig hardware;
   std::vector<Constraint> constraints;  ///< in the config's order, names unique

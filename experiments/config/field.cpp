@@ -51,6 +51,7 @@ struct TypeName {
   std::string operator()(std::vector<std::string>*) const {
     return field.choices.empty() ? "list of texts" : "list of words";
   }
+  std::string operator()(quant::Format*) const { return "format"; }
   std::string operator()(std::vector<quant::Format>*) const { return "list of formats"; }
   std::string operator()(const Choice&) const { return "word"; }
   std::string operator()(std::vector<Constraint>*) const { return "map of bounds"; }
@@ -71,6 +72,7 @@ struct AllowedText {
   std::string operator()(std::vector<std::string>*) const {
     return list_text(field, field.choices.empty() ? "texts" : base::join_names(field.choices));
   }
+  std::string operator()(quant::Format*) const { return field.formats; }
   std::string operator()(std::vector<quant::Format>*) const { return list_text(field, field.formats); }
   std::string operator()(const Choice&) const { return base::join_names(field.choices); }
   std::string operator()(std::vector<Constraint>*) const {

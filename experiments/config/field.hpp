@@ -35,9 +35,9 @@ struct Choice {
 };
 
 /// The variable behind a field.
-using FieldValue =
-    std::variant<bool*, int*, double*, std::string*, std::vector<int>*, std::vector<double>*,
-                 std::vector<std::string>*, std::vector<quant::Format>*, Choice, std::vector<Constraint>*>;
+using FieldValue = std::variant<bool*, int*, double*, std::string*, std::vector<int>*, std::vector<double>*,
+                                std::vector<std::string>*, quant::Format*, std::vector<quant::Format>*,
+                                Choice, std::vector<Constraint>*>;
 
 /// All that is to be said of a key of the configuration, once.
 struct Field {
@@ -47,13 +47,14 @@ struct Field {
   Range range = {};
   std::vector<int> integers = {};         ///< the only numbers allowed, if not empty
   std::vector<std::string> choices = {};  ///< the only words allowed, if not empty
-  std::optional<quant::Format> (*format_of)(std::string_view) = nullptr;  ///< of a list of formats: by name
+  std::optional<quant::Format> (*format_of)(std::string_view) = nullptr;  ///< of formats: by name
   std::string formats = {};                                               ///< and what it takes, for people
   std::size_t min_size = 0;                                               ///< of a list
   std::size_t max_size = std::numeric_limits<std::size_t>::max();
   bool required = false;
-  bool shapes_result = true;    ///< false for what cannot change any number: part of no identity
-  std::string_view empty = "";  ///< what an empty default text or list means
+  std::string_view unless = "";  ///< a group visited before: where it is given, the field is not required
+  bool shapes_result = true;     ///< false for what cannot change any number: part of no identity
+  std::string_view empty = "";   ///< what an empty default text or list means
 
   std::string type_name(const FieldValue& value) const;  ///< "integer", "list of numbers", ...
   std::string allowed(const FieldValue& value) const;    ///< for messages: "an integer, 1 to 10", "sgd, adam"

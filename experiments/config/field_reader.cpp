@@ -38,15 +38,9 @@ class ValueReader {
       return read_text(text, node, path);
     });
   }
+  void operator()(quant::Format* target) const { read_format(target, node_, path_); }
   void operator()(std::vector<quant::Format>* target) const {
-    read_list(target, [this](quant::Format* format, const base::YamlNode& node, const std::string& path) {
-      const auto found = node.is_scalar() && !node.quoted ? field_.format_of(node.text) : std::nullopt;
-      if (found)
-        *format = *found;
-      else
-        refuse(node, path);
-      return found.has_value();
-    });
+    read_list(target, [this](auto... arguments) { return read_format(arguments...); });
   }
   void operator()(const Choice& choice) const {
     std::string word;
@@ -125,6 +119,12 @@ class ValueReader {
         choices.empty() || std::find(choices.begin(), choices.end(), node.text) != choices.end();
     if (!node.is_scalar() || !known) return refuse(node, path), false;
     *target = node.text;
+    return true;
+  }
+  bool read_format(quant::Format* target, const base::YamlNode& node, const std::string& path) const {
+    const auto found = node.is_scalar() && !node.quoted ? field_.format_of(node.text) : std::nullopt;
+    if (!found) return refuse(node, path), false;
+    *target = *found;
     return true;
   }
 
@@ -207,7 +207,8 @@ void FieldReader::visit(const Field& field, FieldValue value) {
       std::visit(ValueReader(field, value, entry.value, path, places_), value);
     }
   }
-  if (field.required && !places_.given(path))
+  const bool excused = !field.unless.empty() && places_.given(std::string(field.unless));
+  if (field.required && !excused && !places_.given(path))
     places_.problem(path, "is required; allowed: " + field.allowed(value));
 }
 

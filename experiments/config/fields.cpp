@@ -75,6 +75,9 @@ void visit_fields(FieldVisitor& visitor, Config& config) {
   visitor.begin_group("quantization", "how weights and activations become integers");
   visit_fields(visitor, config.quantization);
   visitor.end_group();
+  visitor.begin_group("ptq", "quantization after training, without training (`bitsmith ptq`)");
+  visit_fields(visitor, config.ptq);
+  visitor.end_group();
   visitor.begin_group("evaluator", "who says what accuracy a policy leaves during the search");
   visit_fields(visitor, config.evaluator.builtin);
   visit_fields(
@@ -87,7 +90,8 @@ void visit_fields(FieldVisitor& visitor, Config& config) {
   visitor.visit(
       {.name = "constraint",
        .meaning = "upper bounds that the winner meets, as a factor of uniform 8 bit (0.5x) or with a unit",
-       .required = true},
+       .required = true,
+       .unless = "ptq"},
       &config.constraints);
   visitor.begin_group("search", "how policies are chosen");
   visit_fields(visitor, config.search);

@@ -13,6 +13,7 @@ void visit_fields(FieldVisitor& visitor, Config& config);
 void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options);
 void visit_fields(FieldVisitor& visitor, trainer::TrainOptions& options);
 void visit_fields(FieldVisitor& visitor, quant::QuantizationOptions& options);
+void visit_fields(FieldVisitor& visitor, PtqConfig& options);
 void visit_fields(FieldVisitor& visitor, search::EvaluatorOptions& options);
 void visit_fields(FieldVisitor& visitor, search::SearchOptions& options);
 void visit_fields(FieldVisitor& visitor, hwmodels::HostOptions& options);

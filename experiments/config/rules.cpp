@@ -217,6 +217,23 @@ void check_hardware(Rules& rules, const Config& config) {
   }
 }
 
+void check_ptq(Rules& rules, const PtqConfig& ptq) {
+  const PtqConfig defaults;
+  rules.require(ptq.mode != PtqMode::weight_only || ptq.activations == defaults.activations,
+                {"ptq.activations", "ptq.mode"},
+                "mode weight_only leaves activations in fp32; remove the key or choose another ptq.mode");
+  for (const auto& [path, is_default] :
+       {std::pair{"ptq.weights", ptq.weights == defaults.weights},
+        std::pair{"ptq.activations", ptq.activations == defaults.activations}})
+    rules.require(ptq.policy.empty() || is_default, {path, "ptq.policy"},
+                  "ptq.policy says the bits of every layer; remove one of the two");
+  rules.require(ptq.steps.adaround.beta_end <= ptq.steps.adaround.beta_start,
+                {"ptq.adaround.beta_end", "ptq.adaround.beta_start"},
+                fmt::format("the exponent falls, but {} is above {}; make ptq.adaround.beta_end at most "
+                            "ptq.adaround.beta_start",
+                            ptq.steps.adaround.beta_end, ptq.steps.adaround.beta_start));
+}
+
 void check_search(Rules& rules, const search::SearchOptions& search) {
   rules.require(
       search.warmup_episodes < search.episodes, {"search.warmup_episodes", "search.episodes"},
@@ -251,9 +268,10 @@ void check_rules(const Config& config, Places& places) {
   check_training(rules, "train", config.train);
   check_training(rules, "finetune", config.finetune);
   check_quantization(rules, config.quantization);
+  check_ptq(rules, config.ptq);
   check_evaluator(rules, config);
   check_hardware(rules, config);
-  rules.require(!config.constraints.empty(), {"constraint"},
+  rules.require(!config.constraints.empty() || places.given("ptq"), {"constraint"},
                 "give at least one bound, e.g. constraint: {size: 0.5x}");
   check_search(rules, config.search);
   rules.finish();

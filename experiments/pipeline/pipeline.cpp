@@ -81,6 +81,9 @@ std::string run_identity(const Config& config, const Pricing& pricing, std::stri
 
 RunResults run_pipeline(const Config& config, const RunControl& control) {
   const Reporter& reporter = control.reporter;
+  if (config.constraints.empty())
+    throw base::UserError(
+        "constraint: give at least one bound, e.g. constraint: {size: 0.5x}; only ptq goes without");
   base::set_thread_count(config.threads);
   Workspace workspace(config.output);
   if (control.resume && control.until == Stage::finetune) {

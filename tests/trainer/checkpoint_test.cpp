@@ -94,6 +94,11 @@ BOOST_AUTO_TEST_CASE(everything_comes_back_to_the_bit) {
   Network network(tiny_info(), 1), other(tiny_info(), 2);
   network.buffers()[0].value[1] = 0.25f;
   network.set_quantization(0, four_bits(0.8f));
+  LayerQuantization fixed;
+  fixed.weight_format = 8;
+  fixed.weight_granularity = quant::Granularity::tensor;
+  fixed.weight_scales = {0.0123f};
+  network.set_quantization(1, fixed);
   Checkpoint checkpoint;
   checkpoint.state.step = 12;
   checkpoint.state.total = 24;
@@ -121,7 +126,7 @@ BOOST_AUTO_TEST_CASE(everything_comes_back_to_the_bit) {
   BOOST_TEST((other.quantization(0).weight_granularity == quant::Granularity::tensor));
   BOOST_TEST(other.quantization(0).activation_bits == 6);
   BOOST_TEST(other.quantization(0).activation_scale == 0.0371f);
-  BOOST_TEST(!other.quantization(1).quantizes_weights());
+  BOOST_TEST(other.quantization(1).weight_scales.at(0) == 0.0123f);
 }
 
 BOOST_AUTO_TEST_CASE(equal_states_give_equal_files) {

@@ -38,7 +38,8 @@ void WeightQuantizer::update_integers(const Parameter& weight, const LayerQuanti
     const float largest = quant::max_abs(weight.value.data() + r * row, static_cast<std::int64_t>(row));
     if (!std::isfinite(largest)) refuse(weight);
     const float clip = quantization.weight_clip.empty() ? 1.0f : quantization.weight_clip[r];
-    scales_[r] = quant::scale_of_threshold(clip * largest, range);
+    scales_[r] = quantization.weight_scales.empty() ? quant::scale_of_threshold(clip * largest, range)
+                                                    : quantization.weight_scales[r];
   }
   quant::fake_quantize_channels(weight.value.data(), static_cast<std::int64_t>(rows),
                                 static_cast<std::int64_t>(row), scales_.data(), range.low, range.high,

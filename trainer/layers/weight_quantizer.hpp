@@ -11,7 +11,7 @@ namespace bitsmith::trainer {
 
 /// Latent weights -> what the forward multiplies with. The parameters of a format follow the latent weights;
 /// integers have the scale clip * max|w| / largest level, per output channel or per tensor; 1 where all
-/// weights are zero.
+/// weights are zero; or fixed scales, where LayerQuantization::weight_scales says so.
 class WeightQuantizer {
  public:
   /// Fits scales and quantized weights to the present latent weights (outputs x the rest).

@@ -37,6 +37,7 @@ class Changer : public FieldVisitor {
       *values =
           field.choices.empty() ? std::vector<std::string>{"a", "010"} : std::vector{field.choices.back()};
     }
+    void operator()(bitsmith::quant::Format* format) const { *format = 3; }
     void operator()(std::vector<bitsmith::quant::Format>* formats) const { *formats = {8, 3}; }
     void operator()(const Choice& choice) const {
       choice.assign((choice.value + 1) % static_cast<int>(field.choices.size()));

@@ -1,0 +1,131 @@
+#include "experiments/pipeline/ptq.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "experiments/config/dump.hpp"
+#include "experiments/pipeline/training.hpp"
+#include "experiments/pipeline/workspace.hpp"
+#include "hwmodels/provenance.hpp"
+#include "quant/base/error.hpp"
+#include "quant/base/file.hpp"
+#include "quant/base/parallel.hpp"
+#include "quant/base/random.hpp"
+#include "quant/plan.hpp"
+#include "trainer/data/data_sources.hpp"
+#include "trainer/integer_network.hpp"
+#include "trainer/model_file.hpp"
+#include "trainer/networks/networks.hpp"
+#include "trainer/training_loop.hpp"
+
+namespace bitsmith::experiments {
+namespace {
+
+constexpr int kBatch = 250;
+
+quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& network) {
+  const PtqConfig& ptq = config.ptq;
+  quant::Policy policy;
+  if (!ptq.policy.empty()) {
+    policy = quant::policy_from_yaml(network, ptq.policy);
+  } else {
+    policy = quant::uniform_policy(network, {ptq.weights, ptq.activations});
+    const auto pin = [](quant::LayerFormats& layer, int bits) {
+      if (bits > 0) layer = {bits, bits};
+    };
+    pin(policy.layers.front(), config.quantization.first_layer_bits);
+    pin(policy.layers.back(), config.quantization.last_layer_bits);
+  }
+  if (ptq.mode == PtqMode::weight_only)
+    for (quant::LayerFormats& layer : policy.layers) layer.activation = quant::kFloatBits;
+  if (ptq.mode == PtqMode::dynamic_scales)
+    throw base::UserError("ptq.mode: dynamic is not available yet; use static or weight_only");
+  quant::validate_policy(network, policy);
+  return policy;
+}
+
+int best_class(const trainer::Tensor& logits, int image) {
+  const float* first = logits.sample(image);
+  return static_cast<int>(std::max_element(first, first + logits.shape().elements()) - first);
+}
+
+void run_on_integers(const trainer::DeployedModel& model, trainer::Network& simulated,
+                     const trainer::DataPart& images, PtqReport& report) {
+  trainer::IntegerNetwork deployed(model, kBatch);
+  trainer::EvaluationSource source(images, kBatch);
+  trainer::Tensor logits;
+  std::int64_t same = 0;
+  const auto run_both = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
+    deployed.run_all(batch, logits);
+    const trainer::Tensor& reference = simulated.forward(batch, trainer::Mode::evaluate);
+    for (int n = 0; n < batch.batch(); ++n) same += best_class(reference, n) == best_class(logits, n);
+    return logits;
+  };
+  const trainer::EvaluationResult result = trainer::evaluate_logits(source, run_both);
+  report.integer_accuracy = result.accuracy;
+  report.agreement = static_cast<double>(same) / static_cast<double>(result.images);
+  report.validation_images = result.images;
+}
+
+}  // namespace
+
+PtqReport run_ptq(const Config& config, const Reporter& reporter) {
+  namespace fs = std::filesystem;
+  base::set_thread_count(config.threads);
+  const Workspace workspace(config.output);
+  reporter.stage("data");
+  const trainer::Data data(config.data);
+  const quant::NetworkInfo network =
+      trainer::build_network(config.network.name, data.shape(), data.classes(), config.network.joins);
+  PtqReport report;
+  report.network = network.name;
+  report.seed = config.seed;
+  report.policy = chosen_policy(config, network);
+
+  reporter.stage("train");
+  TrainedNetwork trained = obtain_network(config, data, network, workspace, reporter);
+
+  reporter.stage("ptq");
+  trainer::EvaluationSource images(data.train(), kBatch);
+  trainer::ptq::PtqHooks hooks;
+  hooks.progress = reporter.progress;
+  hooks.accuracy = [&](trainer::Network& candidate) {
+    trainer::EvaluationSource validation(data.validation(), kBatch);
+    return trainer::evaluate(candidate, validation).accuracy;
+  };
+  hooks.after_step = [&](const trainer::ptq::PtqStep& step) {
+    reporter.note(fmt::format("{}: {:.2f} % quantized, {:.1f} s", step.name, 100 * step.quantized_accuracy,
+                              step.seconds));
+  };
+  trainer::ptq::PtqResult result = trainer::ptq::quantize_after_training(
+      trained.network, report.policy, images, config.quantization, config.ptq.steps,
+      base::derive_seed(static_cast<std::uint64_t>(config.seed), "ptq"), hooks);
+  report.info = result.network.info();
+  report.steps = std::move(result.steps);
+  report.errors = std::move(result.errors);
+  report.roundings = std::move(result.roundings);
+
+  reporter.stage("deploy");
+  trainer::DeployedModel model = trainer::deploy(result.network, quant::lower(report.info, report.policy));
+  model.input = {data.train().normalization(), config.data.pad};
+  const hwmodels::Provenance here = hwmodels::current_provenance();
+  model.provenance = {{"program", "bitsmith " + here.program},
+                      {"cpu", here.cpu},
+                      {"isa", here.isa},
+                      {"identity", config_identity(config)},
+                      {"method", "ptq"}};
+  run_on_integers(model, result.network, data.validation(), report);
+  const auto beside = [&](const char* extension) {
+    return fs::path(config.output).replace_extension(extension);
+  };
+  report.model = beside(".bsm").string();
+  trainer::save_model(model, report.model);
+  base::replace_file(beside(".policy.yaml"), quant::policy_to_yaml(network, report.policy));
+  base::replace_file(beside(".ptq.json"), ptq_json(report) + "\n");
+  return report;
+}
+
+}  // namespace bitsmith::experiments

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "experiments/config/config.hpp"
+#include "experiments/pipeline/reporter.hpp"
+#include "quant/network_info.hpp"
+#include "quant/policy.hpp"
+#include "trainer/ptq/ptq.hpp"
+
+namespace bitsmith::experiments {
+
+/// What `bitsmith ptq` has found.
+struct PtqReport {
+  std::string network;
+  quant::NetworkInfo info;  ///< of the quantized network: batch norms folded
+  quant::Policy policy;
+  int seed = 0;
+  std::int64_t validation_images = 0;
+  std::vector<trainer::ptq::PtqStep> steps;
+  std::vector<trainer::ptq::LayerError> errors;        ///< per layer
+  std::vector<trainer::ptq::LayerRounding> roundings;  ///< per layer
+  double integer_accuracy = 0;                         ///< of the integer network, on the validation images
+  double agreement = 0;  ///< share of them that it and the simulation put into the same class
+  std::string model;     ///< file of the deployed model
+};
+
+/// Trains or loads the fp32 network (see obtain_network: an interrupted training goes on), quantizes it after
+/// training as config.ptq says, lowers it to integers and runs those. Leaves beside config.output, x.h5: the
+/// deployed model x.bsm, x.policy.yaml, and the report as x.ptq.json. Throws UserError before anything is
+/// trained for a policy that does not fit the network.
+PtqReport run_ptq(const Config& config, const Reporter& reporter);
+
+std::string ptq_text(const PtqReport& report);
+std::string ptq_json(const PtqReport& report);
+
+}  // namespace bitsmith::experiments
