@@ -41,8 +41,6 @@ quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& netw
   }
   if (ptq.mode == PtqMode::weight_only)
     for (quant::LayerFormats& layer : policy.layers) layer.activation = quant::kFloatBits;
-  if (ptq.mode == PtqMode::dynamic_scales)
-    throw base::UserError("ptq.mode: dynamic is not available yet; use static or weight_only");
   quant::validate_policy(network, policy);
   return policy;
 }
@@ -100,8 +98,11 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
     reporter.note(fmt::format("{}: {:.2f} % quantized, {:.1f} s", step.name, 100 * step.quantized_accuracy,
                               step.seconds));
   };
+  quant::QuantizationOptions quantization = config.quantization;
+  if (config.ptq.mode == PtqMode::dynamic_scales)
+    quantization.activation_scales = quant::ActivationScales::dynamic;
   trainer::ptq::PtqResult result = trainer::ptq::quantize_after_training(
-      trained.network, report.policy, images, config.quantization, config.ptq.steps,
+      trained.network, report.policy, images, quantization, config.ptq.steps,
       base::derive_seed(static_cast<std::uint64_t>(config.seed), "ptq"), hooks);
   report.info = result.network.info();
   report.steps = std::move(result.steps);
@@ -109,7 +110,9 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   report.roundings = std::move(result.roundings);
 
   reporter.stage("deploy");
-  trainer::DeployedModel model = trainer::deploy(result.network, quant::lower(report.info, report.policy));
+  const quant::Plan plan = quant::lower(report.info, report.policy, quant::first_capable_kernel(),
+                                        quantization.activation_scales);
+  trainer::DeployedModel model = trainer::deploy(result.network, plan);
   model.input = {data.train().normalization(), config.data.pad};
   const hwmodels::Provenance here = hwmodels::current_provenance();
   model.provenance = {{"program", "bitsmith " + here.program},
