@@ -78,6 +78,11 @@ float max_abs(const float* x, std::int64_t n) {
   return std::max(std::abs(range.min), std::abs(range.max));
 }
 
+float dynamic_scale(const float* x, std::int64_t n, IntegerRange range) {
+  const float largest = max_abs(x, n);
+  return std::isfinite(largest) ? scale_of_threshold(largest, range) : 1.0f;
+}
+
 double quantization_error(const float* x, const float* weight, std::int64_t n, float scale, int lo, int hi) {
   return kernels().error(x, weight, n, scale, real(lo), real(hi));
 }

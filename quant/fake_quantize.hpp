@@ -34,6 +34,10 @@ void quantize_channels_s8(const float* w, std::int64_t channels, std::int64_t pe
 /// The largest |x[i]|, 0 for n = 0. NaN counts as infinity, so that one test of the result finds both.
 float max_abs(const float* x, std::int64_t n);
 
+/// The scale that values bring with them: their largest magnitude over range.high; 1 where all are zero, or
+/// one is not finite.
+float dynamic_scale(const float* x, std::int64_t n, IntegerRange range);
+
 /// Smallest and largest element; {0, 0} for n = 0. NaN makes both NaN.
 struct MinMax {
   float min = 0, max = 0;

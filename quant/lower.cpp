@@ -25,8 +25,13 @@ class FirstCapableKernel final : public KernelChooser {
 
 class Lowering {
  public:
-  Lowering(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser)
-      : network_(network), chooser_(chooser), readers_(network.consumers()), made_by_(network.nodes.size()) {
+  Lowering(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser,
+           ActivationScales scales)
+      : network_(network),
+        chooser_(chooser),
+        dynamic_(scales == ActivationScales::dynamic),
+        readers_(network.consumers()),
+        made_by_(network.nodes.size()) {
     plan_.network = &network;
     plan_.policy = policy;
     for (std::size_t i = 0; i < network.layers.size(); ++i)
@@ -124,7 +129,7 @@ class Lowering {
 
   /// What a layer whose kernel reads `from` reads: with decoded weights, the values of its integers.
   int input_of_layer(int node, int layer, Storage from) {
-    if (activation_of(layer).is_float()) return as_floats(node);
+    if (dynamic_ || activation_of(layer).is_float()) return as_floats(node);
     const int integers = quantized(node, layer);
     return from == Storage::f32 ? converted(integers, kFloatBits, Storage::f32, -1) : integers;
   }
@@ -136,6 +141,7 @@ class Lowering {
 
   /// Lets a step that can give integers give those of its only reader.
   void fuse_quantization(Step& step) const {
+    if (dynamic_) return;
     const int reader = only_reader(step.result);
     if (quantizes_ && reader >= 0 && node_at(reader).op == Op::quantize) {
       step.tensor = step.result = reader;
@@ -155,15 +161,19 @@ class Lowering {
     step.layer = layer_at_.at(node);
     const LayerInfo& layer = network_.layers[at(step.layer)];
     step.bits = kernel_bits(plan_.policy.layers[at(step.layer)]);
+    if (dynamic_ && !activation_of(step.layer).is_float())
+      step.dynamic_bits = activation_of(step.layer).code();
     step.input = layer.input;
     step.output = layer.output;
-    step.from = input_storage(layer, step.bits);
+    step.from = step.dynamic_bits > 0 ? Storage::f32 : input_storage(layer, step.bits);
     step.first = input_of_layer(input_of(node), step.layer, step.from);
     const int reader = only_reader(node);
     if (reader >= 0 && node_at(reader).op == Op::batch_norm) step.batch_norm = step.result = reader;
     fuse_relu(step);
     if (step.from != Storage::f32) fuse_quantization(step);
-    step.kernel = chooser_.choose(layer, step);
+    Step multiplied = step;
+    multiplied.from = input_storage(layer, step.bits);
+    step.kernel = chooser_.choose(layer, multiplied);
     return step;
   }
 
@@ -226,6 +236,7 @@ class Lowering {
 
   const NetworkInfo& network_;
   const KernelChooser& chooser_;
+  bool dynamic_;
   std::vector<std::vector<int>> readers_;
   std::vector<int> made_by_;                      ///< node -> step that leaves its value behind
   std::map<int, int> layer_at_;                   ///< node -> layer
@@ -241,9 +252,14 @@ const KernelChooser& first_capable_kernel() {
   return chooser;
 }
 
-Plan lower(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser) {
+Plan lower(const NetworkInfo& network, const Policy& policy, const KernelChooser& chooser,
+           ActivationScales scales) {
   validate_policy(network, policy);
-  return Lowering(network, policy, chooser).run();
+  if (scales == ActivationScales::dynamic && !network.quantize_nodes().empty())
+    throw base::UserError(
+        fmt::format("network '{}': integer joins have fixed scales and do not go with dynamic activations",
+                    network.name));
+  return Lowering(network, policy, chooser, scales).run();
 }
 
 }  // namespace bitsmith::quant

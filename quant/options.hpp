@@ -7,12 +7,16 @@ enum class Granularity { tensor, channel };
 /// come at the end: configurations know a method by its place.
 enum class Calibration { minmax, ema, mse, kl, percentile, kl_haq, octav };
 
+/// Activations at scales that calibration fixed, or at one for each image that is found as it comes.
+enum class ActivationScales { fixed, dynamic };
+
 /// How weights and activations become integers. Defaults follow common practice; see quant/README.md.
 struct QuantizationOptions {
   Granularity weight_granularity =
       Granularity::channel;                           ///< one weight scale per tensor or per output channel
   Calibration weight_calibration = Calibration::mse;  ///< any but ema: weights are seen once
   Calibration activation_calibration = Calibration::mse;
+  ActivationScales activation_scales = ActivationScales::fixed;
   double percentile = 99.99;     ///< of magnitudes that `percentile` leaves unclipped, in percent
   int histogram_bins = 2048;     ///< of kl, and of whatever else looks at activations' histograms
   int calibration_images = 512;  ///< training images that set the activation ranges; fixed within a run

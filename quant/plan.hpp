@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quant/network_info.hpp"
+#include "quant/options.hpp"
 #include "quant/policy.hpp"
 
 namespace bitsmith::quant {
@@ -46,6 +47,10 @@ struct Step {
   /// the conversion saturates by itself. Some kernels pay for it.
   bool clamped = false;
 
+  /// kind == layer: bits of the integers that its kernel makes of floats at scales found as they come
+  /// (quant/kernels/dynamic_layer); 0: its input comes as it is multiplied.
+  int dynamic_bits = 0;
+
   int first = kNetworkInput;  ///< the step whose output this one reads
   int second = kNothing;      ///< add: the step that gives the other operand, or kNetworkInput
   int batch_norm = -1;        ///< kind == layer: the node of the batch norm fused into it, or -1
@@ -83,7 +88,11 @@ const KernelChooser& first_capable_kernel();
 /// quantize node's integers as they are, one with fewer bits has them quantized again. Where a policy leaves
 /// everything in fp32, quantize nodes do nothing. This is exactly the arithmetic that quantization-aware
 /// training simulates.
+///
+/// With dynamic scales every quantized layer reads floats, finds their scale and gives floats. Throws
+/// UserError for networks with quantize nodes then: their scales are fixed.
 Plan lower(const NetworkInfo& network, const Policy& policy,
-           const KernelChooser& chooser = first_capable_kernel());
+           const KernelChooser& chooser = first_capable_kernel(),
+           ActivationScales scales = ActivationScales::fixed);
 
 }  // namespace bitsmith::quant

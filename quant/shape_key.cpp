@@ -79,6 +79,7 @@ std::string Step::shape_key(const NetworkInfo& network) const {
   text += fmt::format(" -> {}", storage_name(to));
   if (fused_relu) text += " relu";
   if (clamped) text += " clamped";
+  if (dynamic_bits > 0) text += fmt::format(" dynamic{}", dynamic_bits);
   return text;
 }
 

@@ -10,6 +10,9 @@
 namespace bitsmith::quant {
 namespace {
 
+constexpr int kStartBin =
+    128;  // NVIDIA's first candidate, of 2048 bins: as many as an 8-bit format has levels
+
 // Sums over the first i bins, i = 0..bins.
 struct Prefix {
   std::vector<double> count, filled, count_log_count;
@@ -116,7 +119,7 @@ float kl_threshold(const HistogramView& histogram, IntegerRange range) {
   const Prefix prefix(counts);
   double least = std::numeric_limits<double>::infinity();
   int best = bins;
-  for (int i = bins; i >= std::max(levels, bins / 16); --i) {
+  for (int i = bins; i >= std::max(bins / 16, std::min(levels, kStartBin)); --i) {
     const double kl = divergence(prefix, counts, i, levels);
     if (kl < least) {
       least = kl;

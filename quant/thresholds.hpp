@@ -35,8 +35,9 @@ float percentile_threshold(const HistogramView& histogram, double percentile);
 
 /// TensorRT's rule in the form of NVIDIA's calibrator: the i bins that, clipped mass put into the last of
 /// them, lie nearest (Kullback-Leibler) to themselves spread over the quantizer's levels. 2^(b-1) levels
-/// signed, 2^b unsigned; candidates from 1/16 of the bins on, ties to the larger. The spike at zero is left
-/// out: the first bin counts as much as the second.
+/// signed, 2^b unsigned; candidates from bin 128 of 2048 on (of other numbers of bins 1/16, or as many as
+/// there are levels up to 128); ties to the larger. The spike at zero is left out: the first bin counts as
+/// much as the second.
 float kl_threshold(const HistogramView& histogram, IntegerRange range);
 
 /// HAQ's rule: of the thresholds (i + 1/2) * width, the first at which the distribution function lies nearest

@@ -41,6 +41,7 @@ void write_quantization(hdf5::File& file, const std::string& group, const LayerQ
   file.set_attribute(group, "activation_bits", q.activation_bits);
   file.set_attribute(group, "activation_signed", q.activation_signed ? 1 : 0);
   file.set_attribute(group, "activation_scale", static_cast<double>(q.activation_scale));
+  if (q.activation_dynamic) file.set_attribute(group, "activation_dynamic", 1);
   if (!q.weight_clip.empty()) file.write(group + "/weight_clip", q.weight_clip);
   if (!q.weight_scales.empty()) file.write(group + "/weight_scales", q.weight_scales);
 }
@@ -109,6 +110,8 @@ class Reader {
     q.activation_bits = static_cast<int>(file_.int_attribute(group, "activation_bits"));
     q.activation_signed = file_.int_attribute(group, "activation_signed") != 0;
     q.activation_scale = static_cast<float>(file_.double_attribute(group, "activation_scale"));
+    q.activation_dynamic = file_.has_attribute(group, "activation_dynamic") &&
+                           file_.int_attribute(group, "activation_dynamic") != 0;
     if (file_.exists(group + "/weight_clip"))
       q.weight_clip = file_.read<float>(group + "/weight_clip").values;
     if (file_.exists(group + "/weight_scales"))

@@ -22,7 +22,7 @@ struct Checkpoint {
 ///   epoch, loss /parameters/NAME, /buffers/NAME: values in the shape that Network::parameters() and
 ///   buffers() have /optimizer: attribute steps; /optimizer/first/NAME, /optimizer/second/NAME, per
 ///   parameter, where there are any /quantization/LAYER: attributes weight_bits (a quant::Format's code),
-///   per_channel, activation_bits, activation_signed, activation_scale;
+///   per_channel, activation_bits, activation_signed, activation_scale, and activation_dynamic where it is 1;
 ///     datasets weight_clip and weight_scales where there are any
 void save_checkpoint(const std::filesystem::path& path, const Network& network, const Checkpoint& checkpoint);
 

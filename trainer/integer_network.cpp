@@ -8,6 +8,7 @@
 
 #include "quant/arena_plan.hpp"
 #include "quant/base/error.hpp"
+#include "quant/kernels/dynamic_layer.hpp"
 
 namespace bitsmith::trainer {
 
@@ -25,12 +26,14 @@ std::unique_ptr<quant::PreparedKernel> prepare_layer(const quant::NetworkInfo& i
                                                      const DeployedStep& deployed, int batch) {
   const quant::Step& step = deployed.step;
   const quant::LayerInfo& layer = info.layers[static_cast<std::size_t>(step.layer)];
-  const quant::KernelRow* row =
-      quant::find_kernel_row_here(step.kernel, layer, step.bits, step.from, step.to);
+  const quant::Storage from = quant::input_storage(layer, step.bits);
+  const quant::KernelRow* row = quant::find_kernel_row_here(step.kernel, layer, step.bits, from, step.to);
   if (row == nullptr)
     throw base::UserError(
         fmt::format("layer '{}': kernel '{}' cannot run it on this CPU", layer.name, step.kernel));
-  return row->prepare(layer, step.bits, step.from, step.to, batch, deployed.layer);
+  if (step.dynamic_bits > 0)
+    return quant::prepare_dynamic_layer(layer, step.bits, step.dynamic_bits, *row, batch, deployed.layer);
+  return row->prepare(layer, step.bits, from, step.to, batch, deployed.layer);
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ struct LayerQuantization {
 
   int activation_bits = quant::kFloatBits;
   bool activation_signed = true;
-  float activation_scale = 1.0f;  ///< fixed by calibration
+  float activation_scale = 1.0f;    ///< fixed by calibration
+  bool activation_dynamic = false;  ///< each image brings its own instead
 
   bool quantizes_weights() const { return !weight_format.is_float(); }
   bool quantizes_activations() const { return activation_bits != quant::kFloatBits; }

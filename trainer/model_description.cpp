@@ -1,5 +1,6 @@
 #include "trainer/model_description.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -109,6 +110,9 @@ std::string describe_model(const DeployedModel& model, NumberStore& numbers) {
          {"weight_bits", quant::format_json<Json>(model.policy.layers[i].weight)},
          {"activation_bits", quant::format_json<Json>(model.policy.layers[i].activation)},
          {"kernel", kernels[i]}});
+  const bool dynamic = std::ranges::any_of(
+      model.steps, [](const DeployedStep& deployed) { return deployed.step.dynamic_bits > 0; });
+  if (dynamic) json["activations"] = "dynamic";
   json["steps"] = Json::array();
   for (const DeployedStep& step : model.steps) json["steps"].push_back(step_json(model, step, numbers));
   json["input"] = {{"mean", model.input.normalization.mean},

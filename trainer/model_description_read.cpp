@@ -306,7 +306,12 @@ DeployedModel model_of(const Json& json, std::string_view bytes) {
     kernels.names[name] = text(member(layers[i], "kernel"), "a kernel's name");
   }
   quant::validate_policy(model.network, model.policy);
-  const quant::Plan plan = quant::lower(model.network, model.policy, kernels);
+  auto scales = quant::ActivationScales::fixed;
+  if (const auto found = json.find("activations"); found != json.end()) {
+    if (*found != "dynamic") damaged(fmt::format("activations: got {}", found->dump()));
+    scales = quant::ActivationScales::dynamic;
+  }
+  const quant::Plan plan = quant::lower(model.network, model.policy, kernels, scales);
   const Json& steps = list(member(json, "steps"), "steps", plan.steps.size());
   if (steps.size() != plan.steps.size() || plan.steps.empty() || plan.steps.back().to != quant::Storage::f32)
     damaged("its steps are not those of its network");

@@ -158,6 +158,7 @@ void apply_policy(Network& network, const quant::Policy& policy, const Calibrati
           clip_ratios(*network.find_parameter(info.name + ".weight"), info, formats.weight.code(), options);
     q.activation_bits = formats.activation.code();
     q.activation_signed = table.is_signed(layer);
+    q.activation_dynamic = options.activation_scales == quant::ActivationScales::dynamic;
     if (q.quantizes_activations()) {
       const int tensor = q.activation_bits == kTensorBits ? tensor_read_by(network.info(), info) : -1;
       q.activation_scale = tensor >= 0 ? table.tensor_scale(tensor) : table.scale(layer, q.activation_bits);

@@ -22,10 +22,10 @@ namespace {
 constexpr std::int64_t kMxBlock = 32;
 constexpr std::int64_t kPiece = 1024;  // elements whose bytes become codes while they are in the cache
 constexpr std::int64_t kLeastAhead = 1 << 10, kMostAhead = 1 << 12;  // elements until memory has answered
-constexpr std::int64_t kPart = 1 << 16;     // elements for one thread at a time: 256 KiB, of the second level
-constexpr std::int64_t kStretch = 1 << 12;  // elements read ahead: far enough for memory to answer
-constexpr std::int64_t kLineBytes = 64;
+constexpr std::int64_t kPart = 1 << 16;  // elements for one thread at a time: 256 KiB, of the second level
+constexpr std::int64_t kLeastStreamed = 256;  // below that, the lines at both ends cost more than is won
 constexpr int kMostByteBits = 8;
+constexpr double kLargestFloat = std::numeric_limits<float>::max();
 constexpr long kAssumedCache = 32L << 20;
 
 const FormatKernels& kernels() {
@@ -50,8 +50,8 @@ bool serves(const Encoded& e) {
   const EncodingOptions& options = e.options;
   switch (e.format.row().kind) {
     case FormatKind::integer:
-      return e.format.element_bits() <= kMostByteBits && options.calibration == Calibration::minmax &&
-             options.rounding == Rounding::even && scale_slices(e).contiguous();
+      return e.format.element_bits() <= kMostByteBits && options.rounding == Rounding::even &&
+             scale_slices(e).contiguous();
     case FormatKind::minifloat:
       return options.scale_rule == ScaleRule::range && options.rounding == Rounding::even &&
              options.saturate && scale_slices(e).contiguous();
@@ -70,8 +70,11 @@ bool larger_than_caches(std::size_t bytes) {
 /// Writes stretches of the outputs.
 class Writer {
  public:
-  Writer(const FastOutputs& outputs, bool is_signed)
-      : outputs_(outputs), is_signed_(is_signed), streams_(larger_than_caches(outputs.values.size_bytes())) {}
+  /// `stretch`: how many elements most stretches have.
+  Writer(const FastOutputs& outputs, bool is_signed, std::int64_t stretch)
+      : outputs_(outputs),
+        is_signed_(is_signed),
+        streams_(stretch >= kLeastStreamed && larger_than_caches(outputs.values.size_bytes())) {}
 
   /// `quantize(at, n, output)` for all of the `count` elements from `from` on, in pieces of whole blocks;
   /// returns the sum of what it returns.
@@ -141,17 +144,22 @@ class SliceQuantizer {
     return {-largest, largest};
   }
 
-  SliceGrid grid(MinMax range) const {
+  /// Of a slice whose smallest and largest values are known.
+  SliceGrid grid(std::int64_t from, std::int64_t count, MinMax range) const {
     if (!std::isfinite(range.min) || !std::isfinite(range.max)) return {};
-    const IntegerGrid grid =
-        integer_ ? integer_grid({std::min(double{range.min}, 0.0), std::max(double{range.max}, 0.0)},
-                                Values(x_), rules_)
-                 : IntegerGrid{usable_scale(Values(x_).quotient(double{range.max}, shape_.largest)), 0};
-    const double most =
-        integer_ ? std::max(rules_.integers.high - grid.zero_point, grid.zero_point - rules_.integers.low)
-                 : double{shape_.largest};
-    return {static_cast<float>(grid.scale), grid.zero_point,
-            grid.scale * most < double{std::numeric_limits<float>::max()}};
+    if (!integer_) {
+      const double scale = usable_scale(Values(x_).quotient(double{range.max}, shape_.largest));
+      return {static_cast<float>(scale), 0, scale * double{shape_.largest} < kLargestFloat};
+    }
+    IntegerFormatRange kept{std::min(double{range.min}, 0.0), std::max(double{range.max}, 0.0)};
+    if (to_.options.calibration != Calibration::minmax) {
+      const ValueRange found =
+          calibrated_slice(x_.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count)), to_);
+      kept = {double{found.low}, double{found.high}};
+    }
+    const auto [scale, zero] = integer_grid(kept, Values(x_), rules_);
+    const int most = std::max(rules_.integers.high - zero, zero - rules_.integers.low);
+    return {static_cast<float>(scale), zero, scale * most < kLargestFloat};
   }
 
   void keep(std::int64_t slice, const SliceGrid& grid) const {
@@ -200,7 +208,7 @@ void quantize_short_slices(const SliceQuantizer& quantizer, const Slices& slices
     std::int64_t from = slices.first(first), clipped = 0;
     for (std::int64_t s = first; s < last && job.served; ++s) {
       const std::int64_t count = slices.length(s);
-      const SliceGrid grid = quantizer.grid(quantizer.range(from, from + count));
+      const SliceGrid grid = quantizer.grid(from, count, quantizer.range(from, from + count));
       if (!grid.usable) {
         job.served = false;
         break;
@@ -226,7 +234,7 @@ void quantize_long_slice(const SliceQuantizer& quantizer, std::int64_t slice, st
     finite = finite && std::isfinite(part.min) && std::isfinite(part.max);
     range = {std::min(range.min, part.min), std::max(range.max, part.max)};
   }
-  const SliceGrid grid = finite ? quantizer.grid(range) : SliceGrid{};
+  const SliceGrid grid = finite ? quantizer.grid(from, length, range) : SliceGrid{};
   if (!grid.usable) {
     job.served = false;
     return;
@@ -249,6 +257,9 @@ void quantize_slices(Job& job) {
 /// Rows of blocks, the last of each row perhaps shorter. Whole rows of whole blocks are one long row.
 struct BlockRows {
   std::int64_t rows, row, blocks;  // their number, elements and blocks of each
+
+  /// Elements that one part of the work has in one piece.
+  std::int64_t stretch() const { return row == kMxBlock ? std::min(rows * row, kPart) : row; }
 
   explicit BlockRows(const Encoded& e) {
     const std::int64_t elements = scale_slices(e).elements();
@@ -289,7 +300,7 @@ bool decode_slices(const Encoded& from, std::span<float> y) {
   std::atomic<bool> served = true;
   const auto stretch = [&](std::int64_t s, std::int64_t begin, std::int64_t end) {
     const float scale = from.scales[static_cast<std::size_t>(s)];
-    if (!(double{scale} * most < double{std::numeric_limits<float>::max()})) {
+    if (!(double{scale} * most < kLargestFloat)) {
       served = false;
       return;
     }
@@ -334,13 +345,18 @@ bool decode_blocks(const Encoded& from, std::span<float> y) {
 
 bool fast_quantize(std::span<const float> x, Encoded& to, const FastOutputs& outputs) {
   const std::size_t n = static_cast<std::size_t>(scale_slices(to).elements());
-  base::require(x.size() == n && (outputs.codes.empty() || outputs.codes.size() == n) &&
-                    (outputs.bytes.empty() || outputs.bytes.size() == n) &&
-                    (outputs.values.empty() || outputs.values.size() == n),
+  const auto fits = [&](std::size_t size) { return size == n || size == 0; };
+  base::require(x.size() == n && fits(outputs.codes.size()) && fits(outputs.bytes.size()) &&
+                    fits(outputs.values.size()),
                 "fast_quantize: outputs have as many elements as the tensor");
+  base::require(!outputs.codes.empty() || !outputs.bytes.empty() || !outputs.values.empty(),
+                "fast_quantize: no output");
   if (!serves(to)) return false;
-  Job job{x, to, Writer(outputs, to.format.row().kind == FormatKind::integer && to.format.row().is_signed)};
-  to.format.row().kind == FormatKind::mx ? quantize_blocks(job) : quantize_slices(job);
+  const FormatRow& row = to.format.row();
+  const bool blocks = row.kind == FormatKind::mx;
+  const std::int64_t stretch = blocks ? BlockRows(to).stretch() : scale_slices(to).longest();
+  Job job{x, to, Writer(outputs, row.kind == FormatKind::integer && row.is_signed, stretch)};
+  blocks ? quantize_blocks(job) : quantize_slices(job);
   to.clipped = static_cast<double>(job.clipped) / static_cast<double>(n);
   return job.served;
 }

@@ -10,7 +10,7 @@ namespace bitsmith::quant {
 
 // The fast forms of `encode` and `decode`, on all threads and by the CPU's vector instructions, bit for bit
 // the same. They serve
-//   int2..int8, uint1..uint8            under any scheme, with minmax ranges, slices that are contiguous
+//   int2..int8, uint1..uint8            under any scheme, range and calibration, slices that are contiguous
 //   fp8_*, fp6_*, fp4_*                 scaled by range, halves to even, saturating, likewise
 //   mxfp8_*, mxfp6_*, mxfp4             blocks of 32 along the last axis, halves to even
 // where values are finite and no number comes near the ends of float32. `false` says that the plain reference

@@ -90,7 +90,7 @@ Encoded allocate_scales(Format format, std::span<const std::int64_t> shape, cons
 
 Encoded allocate(Format format, std::span<const std::int64_t> shape, const EncodingOptions& options) {
   Encoded encoded = allocate_scales(format, shape, options);
-  encoded.codes.resize(static_cast<std::size_t>(scale_slices(encoded).elements()));
+  encoded.codes.resize(static_cast<std::size_t>(array_sizes(encoded).codes));
   return encoded;
 }
 

@@ -15,16 +15,16 @@
 namespace bitsmith::quant::BITSMITH_ISA {
 namespace {
 
-constexpr float kRounder =
-    12582912.0f;  // adding and subtracting 1.5 * 2^23 rounds |v| < 2^22, halves to even
+// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even, for |v| < 2^22.
+constexpr float kRounder = 12582912.0f;
 constexpr std::int32_t kMantissaBits = 23, kExponentBias = 127;
 constexpr std::uint32_t kMagnitude = 0x7fffffff, kExponent = 0x7f800000;
 constexpr std::int64_t kLineBytes = 64, kLine = kLineBytes / sizeof(float);
 constexpr std::int64_t kTurn = 4 * kLine;    // elements between reading ahead and writing
 constexpr std::int64_t kBlock = 32;          // of OCP MX
 constexpr std::int32_t kLargestScale = 254;  // the one above is NaN
-constexpr std::int32_t kLeastField = 40,
-                       kMostField = 220;  // exponents at which every constant below is normal
+// Exponents of a block's largest number at which all that is computed from it is a normal number.
+constexpr std::int32_t kLeastField = 40, kMostField = 220;
 
 inline std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
 inline float float_of(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
@@ -49,8 +49,24 @@ inline void stream_line(const float* from, float* to) {
 #endif
 }
 
-/// `loop(has_bytes, has_values, x, n, bytes, values)` on stretches of x, all but the first and the last kTurn
-/// long; returns the sum of what it returns.
+/// Fetching never faults, so it may go beyond the tensor.
+inline void read_ahead(const float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; i += kLine) __builtin_prefetch(x + i, 0, 2);
+}
+
+/// Elements beyond a format's ends, counted apart for each place in a turn: one sum at the end.
+struct Clipped {
+  alignas(kLineBytes) std::int32_t lanes[kTurn] = {};
+
+  std::int64_t sum() const {
+    std::int64_t all = 0;
+    for (std::int32_t lane : lanes) all += lane;
+    return all;
+  }
+};
+
+/// `loop(has_bytes, has_values, x, n, clipped, bytes, values)` on stretches of x, all but the first and the
+/// last kTurn long, those shorter. Returns how many were clipped.
 template <bool kBytes, bool kValues, bool kStreams, typename Loop>
 inline std::int64_t turns_of(const float* x, std::int64_t n, std::int64_t ahead, FormatOutput out,
                              const Loop& loop) {
@@ -58,26 +74,28 @@ inline std::int64_t turns_of(const float* x, std::int64_t n, std::int64_t ahead,
   constexpr std::bool_constant<kValues> has_values;
   const auto bytes_at = [&](std::int64_t i) { return kBytes ? out.bytes + i : nullptr; };
   const auto values_at = [&](std::int64_t i) { return kValues ? out.values + i : nullptr; };
-  std::int64_t sum = 0, i = 0;
+  Clipped clipped;
+  std::int64_t i = 0;
   if (kStreams) {
     const auto into_line =
         static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out.values) % kLineBytes / sizeof(float));
     i = into_line == 0 ? 0 : kLine - into_line;
     i = i < n ? i : n;
-    sum += loop(has_bytes, has_values, x, i, bytes_at(0), values_at(0));
+    loop(has_bytes, has_values, x, i, clipped, bytes_at(0), values_at(0));
   }
   for (; i + kTurn <= n; i += kTurn) {
-    for (std::int64_t line = 0; line < kTurn; line += kLine) __builtin_prefetch(x + i + ahead + line, 0, 2);
+    read_ahead(x + i + ahead, kTurn);
     if constexpr (kStreams) {
       alignas(kLineBytes) float held[kTurn];
-      sum += loop(has_bytes, has_values, x + i, std::int64_t{kTurn}, bytes_at(i), held);
+      loop(has_bytes, has_values, x + i, std::int64_t{kTurn}, clipped, bytes_at(i), held);
       for (std::int64_t line = 0; line < kTurn; line += kLine)
         stream_line(held + line, out.values + i + line);
     } else {
-      sum += loop(has_bytes, has_values, x + i, std::int64_t{kTurn}, bytes_at(i), values_at(i));
+      loop(has_bytes, has_values, x + i, std::int64_t{kTurn}, clipped, bytes_at(i), values_at(i));
     }
   }
-  return sum + loop(has_bytes, has_values, x + i, n - i, bytes_at(i), values_at(i));
+  loop(has_bytes, has_values, x + i, n - i, clipped, bytes_at(i), values_at(i));
+  return clipped.sum();
 }
 
 template <typename Loop>
@@ -92,31 +110,31 @@ inline std::int64_t in_turns(const float* x, std::int64_t n, std::int64_t ahead,
 }
 
 template <bool kBytes, bool kValues>
-BITSMITH_INLINE std::int64_t uniform_loop(const float* x, std::int64_t n, UniformGrid grid,
-                                          std::uint8_t* bytes, float* values) {
+BITSMITH_INLINE void uniform_loop(const float* __restrict x, std::int64_t n, UniformGrid grid,
+                                  Clipped& clipped, std::uint8_t* __restrict bytes,
+                                  float* __restrict values) {
   const float low = static_cast<float>(grid.low - grid.zero_point);
   const float high = static_cast<float>(grid.high - grid.zero_point);
-  std::int32_t clipped = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     float v = x[i] / grid.scale;
     v = v < low - 1 ? low - 1 : v;
     v = v > high + 1 ? high + 1 : v;
     v = (v + kRounder) - kRounder;
-    clipped += (v < low) | (v > high);
+    clipped.lanes[i] += (v < low) | (v > high);
     v = v < low ? low : v;
     v = v > high ? high : v;
     if constexpr (kBytes)
       bytes[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(v) + grid.zero_point);
     if constexpr (kValues) values[i] = v * grid.scale;
   }
-  return clipped;
 }
 
 std::int64_t uniform(const float* x, std::int64_t n, std::int64_t ahead, UniformGrid grid, FormatOutput out) {
   return in_turns(x, n, ahead, out,
                   [&](auto has_bytes, auto has_values, const float* from, std::int64_t count,
-                      std::uint8_t* bytes, float* values) BITSMITH_INLINE_LAMBDA {
-                    return uniform_loop<has_bytes.value, has_values.value>(from, count, grid, bytes, values);
+                      Clipped& clipped, std::uint8_t* bytes, float* values) BITSMITH_INLINE_LAMBDA {
+                    uniform_loop<has_bytes.value, has_values.value>(from, count, grid, clipped, bytes,
+                                                                    values);
                   });
 }
 
@@ -141,17 +159,16 @@ inline Rounded rounded(std::uint32_t magnitude, std::uint32_t least, std::int32_
 /// Elements x[i] / scale; their exponents below that of `least` are subnormal, values are cut at `largest`
 /// and multiplied by `scale` again.
 template <bool kScaled, bool kBytes, bool kValues>
-BITSMITH_INLINE std::int64_t minifloat_loop(const float* x, std::int64_t n, MinifloatShape shape,
-                                            std::uint32_t least, float largest, float scale,
-                                            std::uint8_t* bytes, float* values) {
+BITSMITH_INLINE void minifloat_loop(const float* __restrict x, std::int64_t n, MinifloatShape shape,
+                                    std::uint32_t least, float largest, float scale, Clipped& clipped,
+                                    std::uint8_t* __restrict bytes, float* __restrict values) {
   const std::int32_t sign_shift = 31 - shape.exponent_bits - shape.mantissa_bits;
   const std::int32_t mantissa_bits = shape.mantissa_bits, largest_code = shape.largest_code;
-  std::int32_t clipped = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const float v = kScaled ? x[i] / scale : x[i];
     const std::uint32_t sign = bits_of(v) & ~kMagnitude;
     const Rounded to = rounded(bits_of(v) & kMagnitude, least, mantissa_bits);
-    clipped += to.code > largest_code;
+    clipped.lanes[i] += to.code > largest_code;
     if constexpr (kBytes) {
       const std::int32_t code = to.code > largest_code ? largest_code : to.code;
       bytes[i] = static_cast<std::uint8_t>(static_cast<std::uint32_t>(code) | (sign >> sign_shift));
@@ -161,7 +178,6 @@ BITSMITH_INLINE std::int64_t minifloat_loop(const float* x, std::int64_t n, Mini
       values[i] = kScaled ? value * scale : value;
     }
   }
-  return clipped;
 }
 
 std::int64_t minifloat(const float* x, std::int64_t n, std::int64_t ahead, MinifloatShape shape, float scale,
@@ -169,29 +185,30 @@ std::int64_t minifloat(const float* x, std::int64_t n, std::int64_t ahead, Minif
   const std::uint32_t least = static_cast<std::uint32_t>(kExponentBias + 1 - shape.bias) << kMantissaBits;
   return in_turns(x, n, ahead, out,
                   [&](auto has_bytes, auto has_values, const float* from, std::int64_t count,
-                      std::uint8_t* bytes, float* values) BITSMITH_INLINE_LAMBDA {
-                    return minifloat_loop<true, has_bytes.value, has_values.value>(
-                        from, count, shape, least, shape.largest, scale, bytes, values);
+                      Clipped& clipped, std::uint8_t* bytes, float* values) BITSMITH_INLINE_LAMBDA {
+                    minifloat_loop<true, has_bytes.value, has_values.value>(
+                        from, count, shape, least, shape.largest, scale, clipped, bytes, values);
                   });
 }
 
-/// `n` is a constant where it matters. Returns -1 for a block that is not for these loops.
+/// `n` is a constant where it matters. False for a block that is not for these loops.
 template <bool kBytes, bool kValues>
-BITSMITH_INLINE std::int64_t mx_block(const float* x, std::int64_t n, MinifloatShape shape,
-                                      std::int32_t* scale, std::uint8_t* bytes, float* values) {
+BITSMITH_INLINE bool mx_block(const float* x, std::int64_t n, MinifloatShape shape, std::int32_t* scale,
+                              Clipped& clipped, std::uint8_t* bytes, float* values) {
   std::uint32_t largest = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::uint32_t magnitude = bits_of(x[i]) & kMagnitude;
     largest = magnitude > largest ? magnitude : largest;
   }
   const std::int32_t field = static_cast<std::int32_t>(largest >> kMantissaBits);
-  if (largest != 0 && (field < kLeastField || field > kMostField)) return -1;
+  if (largest != 0 && (field < kLeastField || field > kMostField)) return false;
   // In a block of zeros any normal exponent rounds zeros to zeros.
   const std::int32_t at = largest == 0 ? kExponentBias : field - shape.largest_exponent;
   *scale = largest == 0 ? 0 : at;
   const std::uint32_t least = static_cast<std::uint32_t>(at + 1 - shape.bias) << kMantissaBits;
   const float most = shape.largest * float_of(static_cast<std::uint32_t>(at) << kMantissaBits);
-  return minifloat_loop<false, kBytes, kValues>(x, n, shape, least, most, 1, bytes, values);
+  minifloat_loop<false, kBytes, kValues>(x, n, shape, least, most, 1, clipped, bytes, values);
+  return true;
 }
 
 /// Blocks lie where they lie, lines of the cache elsewhere: a block is held behind the end of the line before
@@ -235,26 +252,23 @@ template <bool kBytes, bool kValues, bool kStreams>
 inline std::int64_t mx_loop(const float* x, std::int64_t n, std::int64_t ahead, MinifloatShape shape,
                             std::int32_t* scales, FormatOutput out) {
   StreamedBlocks streamed(out.values);
-  std::int64_t clipped = 0, from = 0;
+  Clipped clipped;
+  std::int64_t from = 0;
+  const auto block = [&](std::int64_t count) BITSMITH_INLINE_LAMBDA {
+    return mx_block<kBytes, kValues>(x + from, count, shape, scales++, clipped,
+                                     kBytes ? out.bytes + from : nullptr,
+                                     kStreams  ? streamed.place()
+                                     : kValues ? out.values + from
+                                               : nullptr);
+  };
   for (; from + kBlock <= n; from += kBlock) {
-    for (std::int64_t line = 0; line < kBlock; line += kLine)
-      __builtin_prefetch(x + from + ahead + line, 0, 2);
-    float* values = kStreams ? streamed.place() : kValues ? out.values + from : nullptr;
-    const std::int64_t count = mx_block<kBytes, kValues>(x + from, kBlock, shape, scales++,
-                                                         kBytes ? out.bytes + from : nullptr, values);
-    if (count < 0) return -1;
-    clipped += count;
+    read_ahead(x + from + ahead, kBlock);
+    if (!block(std::int64_t{kBlock})) return -1;
     if (kStreams) streamed.send_block();
   }
-  if (from < n) {
-    float* values = kStreams ? streamed.place() : kValues ? out.values + from : nullptr;
-    const std::int64_t count = mx_block<kBytes, kValues>(x + from, n - from, shape, scales,
-                                                         kBytes ? out.bytes + from : nullptr, values);
-    if (count < 0) return -1;
-    clipped += count;
-  }
+  if (from < n && !block(n - from)) return -1;
   if (kStreams) streamed.send_rest(n - from);
-  return clipped;
+  return clipped.sum();
 }
 
 std::int64_t mx(const float* x, std::int64_t n, std::int64_t ahead, MinifloatShape shape,

@@ -18,7 +18,7 @@ struct UniformGrid {
   std::int32_t low, high, zero_point;
 };
 
-/// Where n elements go, and how; either pointer may be null.
+/// Where n elements go, and how; one of the pointers may be null.
 struct FormatOutput {
   std::uint8_t* bytes = nullptr;  ///< one code each, integers in two's complement
   float* values = nullptr;        ///< what the codes decode to

@@ -43,7 +43,7 @@ float naive_kl(std::vector<double> counts, double width, int levels) {
   const std::size_t bins = counts.size();
   double least = std::numeric_limits<double>::infinity();
   std::size_t best = bins;
-  for (std::size_t i = static_cast<std::size_t>(std::max<int>(levels, static_cast<int>(bins / 16)));
+  for (std::size_t i = std::max<std::size_t>(bins / 16, static_cast<std::size_t>(std::min(levels, 128)));
        i <= bins; ++i) {
     std::vector<double> p(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(i)), q(i, 0);
     for (std::size_t j = i; j < bins; ++j) p[i - 1] += counts[j];
@@ -220,6 +220,19 @@ BOOST_AUTO_TEST_CASE(kl_equals_its_definition_evaluated_naively) {
     const int levels = range.high + 1;  // 2^(b-1) signed, 2^b unsigned
     BOOST_TEST(kl_threshold({counts, 1.0, 160.0f}, range) == naive_kl(counts, 1.0, levels));
   }
+}
+
+BOOST_AUTO_TEST_CASE(kl_of_2048_bins_starts_at_bin_128_whatever_the_levels) {
+  base::Rng rng(11);
+  std::vector<double> counts(2048);
+  for (int i = 0; i < 50000; ++i)
+    ++counts[std::min<std::size_t>(2047, static_cast<std::size_t>(rng.below(140)))];
+  counts[139] += 40000;  // a spike below the 256 levels of 8 unsigned bits, and a thin tail above
+  for (std::size_t i = 200; i < 2048; i += 3) ++counts[i];
+  const float threshold = kl_threshold({counts, 1.0, 2048.0f}, integer_range(8, false));
+  BOOST_TEST(threshold == naive_kl(counts, 1.0, 256));
+  BOOST_TEST(threshold < 256);
+  BOOST_TEST(kl_threshold({counts, 1.0, 2048.0f}, integer_range(8, true)) == naive_kl(counts, 1.0, 128));
 }
 
 BOOST_AUTO_TEST_CASE(a_range_that_grows_a_thousandfold_still_gives_sensible_thresholds) {

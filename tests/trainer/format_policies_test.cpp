@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "quant/base/error.hpp"
 #include "quant/serving.hpp"
 #include "tests/trainer/deployed_example.hpp"
 #include "trainer/integer_network.hpp"
@@ -96,6 +97,38 @@ BOOST_AUTO_TEST_CASE(decoded_weights_meet_the_values_of_quantized_activations) {
       const auto& source = plan.steps[static_cast<std::size_t>(step.first)];
       BOOST_TEST((source.kind == quant::StepKind::quantize && source.from != quant::Storage::f32));
     }
+}
+
+BOOST_AUTO_TEST_CASE(dynamic_activations_run_deployed_as_they_were_simulated) {
+  quant::QuantizationOptions options;
+  options.activation_scales = quant::ActivationScales::dynamic;
+  for (const char* name : {"resnet8", "mobilenet_v2_small"}) {
+    Example example(name, 4);
+    for (const quant::LayerFormats formats :
+         {quant::LayerFormats{8, 8}, quant::LayerFormats{4, 8}, quant::LayerFormats{2, 4},
+          quant::LayerFormats{*quant::find_format("mxfp4"), 8}, quant::LayerFormats{8, 32}}) {
+      const auto policy = quant::uniform_policy(example.network.info(), formats);
+      apply_policy(example.network, policy, example.table, options);
+      const quant::Plan plan = quant::lower(example.network.info(), policy, quant::first_capable_kernel(),
+                                            quant::ActivationScales::dynamic);
+      const DeployedModel model = model_from_bytes(model_to_bytes(deploy(example.network, plan)), "model");
+      Tensor deployed, alone;
+      IntegerNetwork(model, 32).run_all(example.data.images, deployed);
+      IntegerNetwork(model, 1).run_all(example.data.images, alone);
+      BOOST_TEST_CONTEXT(name << ", " << quant::policy_to_string({{formats}})) {
+        BOOST_TEST(relative_difference(example.network.forward(example.data.images, Mode::evaluate),
+                                       deployed) <= kMostDifference);
+        BOOST_TEST(relative_difference(deployed, alone) <= 1e-5);  // no image's result depends on the others
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(dynamic_activations_and_integer_joins_exclude_each_other) {
+  const quant::NetworkInfo joins = build_network("resnet8", {3, 16, 16}, 5, Joins::int8);
+  BOOST_CHECK_THROW(quant::lower(joins, quant::uniform_policy(joins, {8, 8}), quant::first_capable_kernel(),
+                                 quant::ActivationScales::dynamic),
+                    base::UserError);
 }
 
 BOOST_AUTO_TEST_CASE(fine_tuning_lowers_the_loss_in_formats_that_are_not_integers) {

@@ -127,7 +127,13 @@ const float* ProductLayer::quantized_input(const float* x, int samples, float* s
   const LayerQuantization& q = *arguments_.quantization;
   if (!q.quantizes_activations()) return x;
   const auto range = quant::integer_range(q.activation_bits, q.activation_signed);
-  quant::fake_quantize(x, samples * input_elements_, q.activation_scale, range.low, range.high, scratch);
+  if (!q.activation_dynamic) {
+    quant::fake_quantize(x, samples * input_elements_, q.activation_scale, range.low, range.high, scratch);
+    return scratch;
+  }
+  for (std::int64_t i = 0; i < samples * input_elements_; i += input_elements_)
+    quant::fake_quantize(x + i, input_elements_, quant::dynamic_scale(x + i, input_elements_, range),
+                         range.low, range.high, scratch + i);
   return scratch;
 }
 
@@ -170,7 +176,8 @@ void ProductLayer::backward(const BackwardPart& part) {
   by_data[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
   p.backward_data.execute(onednn_stream(), by_data);
   const LayerQuantization& q = *arguments_.quantization;
-  if (!q.quantizes_activations()) return;
+  // A scale that an image brings with it clips nothing.
+  if (!q.quantizes_activations() || q.activation_dynamic) return;
   const auto range = quant::integer_range(q.activation_bits, q.activation_signed);
   quant::fake_quantize_backward(part.x[0], part.samples * input_elements_, q.activation_scale, range.low,
                                 range.high, part.dx[0], part.dx[0]);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "quant/base/cpu.hpp"
+#include "quant/base/error.hpp"
 #include "quant/base/random.hpp"
+#include "quant/calibration_methods.hpp"
 #include "quant/formats/storage.hpp"
 #include "quant/kernels/format_kernels.hpp"
 
@@ -115,6 +117,26 @@ BOOST_AUTO_TEST_CASE(integers_are_the_references_bits_under_every_scheme) {
       }
 }
 
+BOOST_AUTO_TEST_CASE(integers_are_the_references_bits_under_every_calibration) {
+  const Shape shape{6, 300};
+  const auto x = awkward(elements(shape), 8, 2);
+  for (const CalibrationRow& row : calibration_methods())
+    for (const Slicing& slicing : {Slicing{}, Slicing{Grain::channel, 0, 0}, Slicing{Grain::group, -1, 32}})
+      for (int bits : {2, 4, 8}) {
+        BOOST_TEST_CONTEXT(row.name << " at " << bits << " bits") {
+          compare(x, shape, Format(bits), {.slicing = slicing, .calibration = row.kind}, true);
+          if (row.symmetric_only) {
+            const EncodingOptions affine{
+                .scheme = Scheme::affine, .slicing = slicing, .calibration = row.kind};
+            BOOST_CHECK_THROW(encode(x, shape, Format(bits), affine), base::UserError);
+          } else {
+            compare(x, shape, Format(bits),
+                    {.scheme = Scheme::affine, .slicing = slicing, .calibration = row.kind}, true);
+          }
+        }
+      }
+}
+
 BOOST_AUTO_TEST_CASE(minifloats_are_the_references_bits) {
   const Shape shape{7, 3, 41};
   for (Format format : with_fast_path(FormatKind::minifloat))
@@ -175,7 +197,6 @@ BOOST_AUTO_TEST_CASE(what_the_fast_loops_cannot_do_falls_back) {
   const auto x = awkward(128, 5, 1);
   compare(x, shape, Format(4), {.slicing = {Grain::channel, 1, 0}}, false);
   compare(x, shape, Format(4), {.rounding = Rounding::away}, false);
-  compare(x, shape, Format(4), {.calibration = Calibration::mse}, false);
   compare(x, shape, kMxfp4, {.block = 16}, false);
   compare(x, shape, kMxfp4, {.axis = 0}, false);
 }
@@ -185,6 +206,22 @@ BOOST_AUTO_TEST_CASE(long_slices_and_large_tensors_are_the_references_bits) {
   const auto x = awkward(elements(shape), 6, 1);
   for (Format format : {Format(4), kFp8E4m3, kMxfp4}) BOOST_TEST_CONTEXT(format.name())
   compare(x, shape, format, {.slicing = format == kMxfp4 ? Slicing{} : Slicing{Grain::channel, 0, 0}}, true);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_larger_than_the_caches_is_decoded_like_its_codes) {
+  const auto width = static_cast<std::int64_t>(base::cpu_info().l3_bytes / (256 * 4) + 4096 + 7);
+  const Shape shape{256, width};
+  const auto x = awkward(elements(shape), 9, 1);
+  std::vector<float> values(x.size());
+  for (Format format : {Format(8), kFp8E4m3, kMxfp4}) {
+    const EncodingOptions options{.slicing = format == kMxfp4 ? Slicing{} : Slicing{Grain::channel, 0, 0}};
+    Encoded encoded = allocate(format, shape, options);
+    BOOST_TEST(fast_quantize(x, encoded, {.codes = encoded.codes, .values = values}));
+    BOOST_TEST(same(values, decode(encoded)));
+    std::vector<float> alone(x.size());
+    quantize_dequantize(x, shape, format, options, alone);
+    BOOST_TEST(same(alone, values));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(every_instruction_set_gives_the_same_bits_streaming_or_not_at_any_alignment) {
