@@ -41,10 +41,13 @@ quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& netw
   }
   if (ptq.mode == PtqMode::weight_only)
     for (quant::LayerFormats& layer : policy.layers) layer.activation = quant::kFloatBits;
-  if (ptq.mode == PtqMode::dynamic_scales)
-    throw base::UserError("ptq.mode: dynamic is not available yet; use static or weight_only");
   quant::validate_policy(network, policy);
   return policy;
+}
+
+quant::Plan plan_of(const quant::NetworkInfo& network, const quant::Policy& policy,
+                    const quant::QuantizationOptions& options) {
+  return quant::lower(network, policy, quant::first_capable_kernel(), options.activation_scales);
 }
 
 int best_class(const trainer::Tensor& logits, int image) {
@@ -81,9 +84,14 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   const quant::NetworkInfo network =
       trainer::build_network(config.network.name, data.shape(), data.classes(), config.network.joins);
   PtqReport report;
+  report.config = dump_config(config);
   report.network = network.name;
   report.seed = config.seed;
   report.policy = chosen_policy(config, network);
+  quant::QuantizationOptions quantization = config.quantization;
+  if (config.ptq.mode == PtqMode::dynamic_scales)
+    quantization.activation_scales = quant::ActivationScales::dynamic;
+  plan_of(network, report.policy, quantization);  // what cannot be lowered is not trained first
 
   reporter.stage("train");
   TrainedNetwork trained = obtain_network(config, data, network, workspace, reporter);
@@ -101,7 +109,7 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
                               step.seconds));
   };
   trainer::ptq::PtqResult result = trainer::ptq::quantize_after_training(
-      trained.network, report.policy, images, config.quantization, config.ptq.steps,
+      trained.network, report.policy, images, quantization, config.ptq.steps,
       base::derive_seed(static_cast<std::uint64_t>(config.seed), "ptq"), hooks);
   report.info = result.network.info();
   report.steps = std::move(result.steps);
@@ -109,7 +117,8 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   report.roundings = std::move(result.roundings);
 
   reporter.stage("deploy");
-  trainer::DeployedModel model = trainer::deploy(result.network, quant::lower(report.info, report.policy));
+  trainer::DeployedModel model =
+      trainer::deploy(result.network, plan_of(report.info, report.policy, quantization));
   model.input = {data.train().normalization(), config.data.pad};
   const hwmodels::Provenance here = hwmodels::current_provenance();
   model.provenance = {{"program", "bitsmith " + here.program},

@@ -50,6 +50,7 @@ class Experiment {
 /// What must not depend on threads or the time of day.
 json essence(json report) {
   for (json& step : report["steps"]) step.erase("seconds");
+  report.erase("config");
   return report;
 }
 
@@ -98,6 +99,7 @@ BOOST_AUTO_TEST_CASE(every_way_to_round_and_correct_runs) {
   const Experiment experiment;
   for (const std::vector<std::string>& settings :
        {std::vector<std::string>{"ptq.mode=weight_only", "ptq.weights=3"},
+        {"ptq.mode=dynamic", "ptq.activations=6"},
         {"ptq.weights=kmeans3", "ptq.bias_correction=analytic"},
         {"ptq.weights=mxfp4", "ptq.rounding=nearest"},
         {"ptq.equalize=true", "ptq.absorb_biases=true", "quantization.weight_granularity=tensor"},
@@ -131,6 +133,9 @@ BOOST_AUTO_TEST_CASE(mistakes_are_told_before_anything_is_trained) {
   refused("ptq={policy: p.yaml, weights: 3}", "ptq.policy says the bits of every layer");
   refused("ptq.adaround={beta_start: 2, beta_end: 4}", "make ptq.adaround.beta_end at most");
   refused("ptq.fold_batch_norm=true", "did you mean 'fold_batch_norms'?");
+  const auto joins = experiment.says({"--set", "network.joins=int8", "--set", "ptq.mode=dynamic"});
+  BOOST_TEST(joins.exit_code == 2);
+  BOOST_TEST(joins.err.find("integer joins") != std::string::npos, joins.err);
 }
 
 BOOST_AUTO_TEST_CASE(without_a_budget_only_ptq_runs) {
