@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test.
 #   tests/run.sh          everything that fits into CI
-#   tests/run.sh --slow   also what takes longer: the quick start end to end, and the sanitizer build
+#   tests/run.sh --slow   also what takes longer: the quick start end to end, the comparison of post-training
+#                         quantizations, and the sanitizer build
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../experiments/setup.sh"
 
@@ -29,4 +30,5 @@ done
 if ((slow)); then
   cmake --preset asan && cmake --build build-asan && ctest --preset asan
   experiments/quickstart.sh --output build/slow/quickstart.h5
+  experiments/ptq_study.sh
 fi

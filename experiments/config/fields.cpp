@@ -89,7 +89,8 @@ void visit_fields(FieldVisitor& visitor, Config& config) {
   visitor.end_group();
   visitor.visit(
       {.name = "constraint",
-       .meaning = "upper bounds that the winner meets, as a factor of uniform 8 bit (0.5x) or with a unit",
+       .meaning = "upper bounds that the winner meets, as a factor of uniform 8 bit (0.5x) or with a unit; "
+                  "ptq needs none",
        .required = true,
        .unless = "ptq"},
       &config.constraints);

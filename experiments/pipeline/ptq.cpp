@@ -45,6 +45,11 @@ quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& netw
   return policy;
 }
 
+quant::Plan plan_of(const quant::NetworkInfo& network, const quant::Policy& policy,
+                    const quant::QuantizationOptions& options) {
+  return quant::lower(network, policy, quant::first_capable_kernel(), options.activation_scales);
+}
+
 int best_class(const trainer::Tensor& logits, int image) {
   const float* first = logits.sample(image);
   return static_cast<int>(std::max_element(first, first + logits.shape().elements()) - first);
@@ -79,9 +84,14 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   const quant::NetworkInfo network =
       trainer::build_network(config.network.name, data.shape(), data.classes(), config.network.joins);
   PtqReport report;
+  report.config = dump_config(config);
   report.network = network.name;
   report.seed = config.seed;
   report.policy = chosen_policy(config, network);
+  quant::QuantizationOptions quantization = config.quantization;
+  if (config.ptq.mode == PtqMode::dynamic_scales)
+    quantization.activation_scales = quant::ActivationScales::dynamic;
+  plan_of(network, report.policy, quantization);  // what cannot be lowered is not trained first
 
   reporter.stage("train");
   TrainedNetwork trained = obtain_network(config, data, network, workspace, reporter);
@@ -98,9 +108,6 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
     reporter.note(fmt::format("{}: {:.2f} % quantized, {:.1f} s", step.name, 100 * step.quantized_accuracy,
                               step.seconds));
   };
-  quant::QuantizationOptions quantization = config.quantization;
-  if (config.ptq.mode == PtqMode::dynamic_scales)
-    quantization.activation_scales = quant::ActivationScales::dynamic;
   trainer::ptq::PtqResult result = trainer::ptq::quantize_after_training(
       trained.network, report.policy, images, quantization, config.ptq.steps,
       base::derive_seed(static_cast<std::uint64_t>(config.seed), "ptq"), hooks);
@@ -110,9 +117,8 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   report.roundings = std::move(result.roundings);
 
   reporter.stage("deploy");
-  const quant::Plan plan = quant::lower(report.info, report.policy, quant::first_capable_kernel(),
-                                        quantization.activation_scales);
-  trainer::DeployedModel model = trainer::deploy(result.network, plan);
+  trainer::DeployedModel model =
+      trainer::deploy(result.network, plan_of(report.info, report.policy, quantization));
   model.input = {data.train().normalization(), config.data.pad};
   const hwmodels::Provenance here = hwmodels::current_provenance();
   model.provenance = {{"program", "bitsmith " + here.program},

@@ -12,6 +12,7 @@ namespace bitsmith::experiments {
 
 /// What `bitsmith ptq` has found.
 struct PtqReport {
+  std::string config;  ///< resolved, YAML
   std::string network;
   quant::NetworkInfo info;  ///< of the quantized network: batch norms folded
   quant::Policy policy;

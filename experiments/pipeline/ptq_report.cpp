@@ -93,7 +93,8 @@ std::string ptq_json(const PtqReport& report) {
                     {"validation_images", report.validation_images},
                     {"integer_accuracy", report.integer_accuracy},
                     {"agreement", report.agreement},
-                    {"model", report.model}};
+                    {"model", report.model},
+                    {"config", report.config}};
   return object.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -14,9 +14,8 @@
 
 #include "hwmodels/latency_table_file.hpp"
 #include "quant/base/file.hpp"
-#include "quant/base/hdf5.hpp"
-#include "quant/base/random.hpp"
 #include "quant/base/subprocess.hpp"
+#include "tests/experiments/quadrant_images.hpp"
 #include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
@@ -26,32 +25,12 @@ namespace {
 
 constexpr double kTimeout_s = 300;
 
-/// Four classes of 8x8 images: a bright quadrant each, under noise.
-void write_images(const std::filesystem::path& file, int count, std::uint64_t seed) {
-  base::Rng rng(seed);
-  std::vector<std::uint8_t> images, labels;
-  for (int n = 0; n < count; ++n) {
-    const int label = n % 4;
-    labels.push_back(static_cast<std::uint8_t>(label));
-    for (int y = 0; y < 8; ++y)
-      for (int x = 0; x < 8; ++x) {
-        const bool bright = (y / 4) * 2 + x / 4 == label;
-        images.push_back(static_cast<std::uint8_t>((bright ? 90 : 60) + rng.below(100)));
-      }
-  }
-  const auto n = static_cast<std::uint64_t>(count);
-  auto out = base::hdf5::File::create(file);
-  out.write("images", images, {n, 1, 8, 8});
-  out.write("labels", labels);
-  out.close();
-}
-
 /// One folder with data, a configuration, and a price table that all runs of a test share.
 class Experiment {
  public:
   Experiment() {
-    write_images(folder / "train.h5", 480, 1);
-    write_images(folder / "test.h5", 120, 2);
+    tests::write_images(folder / "train.h5", 480, 1);
+    tests::write_images(folder / "test.h5", 120, 2);
     std::ofstream(folder / "tiny.yaml")
         << "seed: 3\n"
            "network: {name: cnn_small}\n"
@@ -472,7 +451,7 @@ BOOST_AUTO_TEST_CASE(the_test_files_are_opened_at_the_very_end_only) {
   BOOST_TEST(end.exit_code == 2);
   BOOST_TEST(end.err.find("test.h5") != std::string::npos, end.err);
   std::filesystem::remove(experiment.folder / "test.h5");
-  write_images(experiment.folder / "test.h5", 120, 2);
+  tests::write_images(experiment.folder / "test.h5", 120, 2);
   BOOST_TEST(
       experiment.run({"finetune", "--output", experiment.output("a.h5")})["winner"]["method"].is_string());
 }

@@ -20,6 +20,19 @@ Activation activation_after(const quant::NetworkInfo& info, int node) {
   return op == quant::Op::relu6 ? Activation::relu6() : Activation{};
 }
 
+/// The scale of the input of each position's image.
+std::vector<float> input_scales(const LayerQuantization& q, quant::IntegerRange range, const Tensor& input,
+                                const std::vector<OutputPosition>& positions) {
+  if (!q.activation_dynamic) return std::vector<float>(positions.size(), q.activation_scale);
+  std::vector<float> of_image;
+  for (int n = 0; n < input.batch(); ++n)
+    of_image.push_back(quant::dynamic_scale(input.sample(n), input.shape().elements(), range));
+  std::vector<float> scales;
+  for (const OutputPosition& position : positions)
+    scales.push_back(of_image[static_cast<std::size_t>(position.image)]);
+  return scales;
+}
+
 }  // namespace
 
 LayerSamples::LayerSamples(const Network& network, int index, const NodeWalk& quantized,
@@ -35,15 +48,22 @@ LayerSamples::LayerSamples(const Network& network, int index, const NodeWalk& qu
   rows_ = static_cast<int>(positions.size());
   depth_ = static_cast<int>(layer.weights() / layer.output.channels);
 
+  quant::IntegerRange range;
+  std::vector<float> scales;
+  if (q.quantizes_activations()) {
+    range = quant::integer_range(q.activation_bits, q.activation_signed);
+    scales = input_scales(q, range, input, positions);
+  }
   inputs_.resize(static_cast<std::size_t>(layer.groups));
   base::parallel_for(layer.groups, [&](int group) {
     auto& rows = inputs_[static_cast<std::size_t>(group)];
     rows.resize(static_cast<std::size_t>(rows_) * static_cast<std::size_t>(depth_));
     gather_inputs(layer, input, positions, group, rows.data());
-    if (!q.quantizes_activations()) return;
-    const auto range = quant::integer_range(q.activation_bits, q.activation_signed);
-    quant::fake_quantize(rows.data(), std::ssize(rows), q.activation_scale, range.low, range.high,
-                         rows.data());
+    float* row = rows.data();
+    for (float scale : scales) {
+      quant::fake_quantize(row, depth_, scale, range.low, range.high, row);
+      row += depth_;
+    }
   });
 
   const int of_group = layer.output.channels / layer.groups;

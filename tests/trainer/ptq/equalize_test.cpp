@@ -1,7 +1,10 @@
 #include "trainer/ptq/equalize.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 
+#include "tests/trainer/deployed_example.hpp"
 #include "tests/trainer/ptq/ptq_networks.hpp"
 #include "trainer/networks/networks.hpp"
 #include "trainer/ptq/absorb_bias.hpp"
@@ -87,6 +90,44 @@ BOOST_AUTO_TEST_CASE(pairs_and_triples_are_those_of_the_graph) {
   // Ten expansions with their depthwise layer and projection. The first block has no expansion, and what it
   // reads is read by its addition too: its depthwise layer and projection are a pair, as are conv2 and fc.
   BOOST_TEST((count("mobilenet_v2_small") == std::pair(2, 10)));
+}
+
+BOOST_AUTO_TEST_CASE(ranges_orders_of_magnitude_apart_come_back_at_8_bits_and_one_scale) {
+  Example example("mobilenet_v2_small", 1);
+  ptq::FoldedNetwork folded = ptq::fold_batch_norms(example.network);
+  Network& network = folded.network;
+  const Tensor wanted = logits_of(network, example.data.images);
+  const auto loss = [&](const Network& floats) {
+    Network quantized = floats.clone();
+    LayerQuantization q;
+    q.weight_format = 8;
+    q.weight_granularity = quant::Granularity::tensor;
+    for (std::size_t l = 0; l < quantized.info().layers.size(); ++l)
+      quantized.set_quantization(static_cast<int>(l), q);
+    return relative_difference(wanted, logits_of(quantized, example.data.images));
+  };
+  const double before = loss(network);
+  base::Rng rng(1);  // the same function, channels scaled as training may leave them
+  for (const ptq::Connection& connection : ptq::find_connections(network.info())) {
+    const quant::LayerInfo& from = network.info().layers[static_cast<std::size_t>(connection.from)];
+    const quant::LayerInfo& to = network.info().layers[static_cast<std::size_t>(connection.to)];
+    auto& weights = network.find_parameter(from.name + ".weight")->value;
+    auto& readers = network.find_parameter(to.name + ".weight")->value;
+    const std::size_t row = weights.size() / static_cast<std::size_t>(from.output.channels);
+    for (int c = 0; c < from.output.channels; ++c) {
+      const auto factor = static_cast<float>(std::exp(1.5 * rng.normal()));
+      const auto first = weights.begin() + c * static_cast<std::ptrdiff_t>(row);
+      std::for_each(first, first + static_cast<std::ptrdiff_t>(row), [&](float& w) { w *= factor; });
+      network.find_parameter(from.name + ".bias")->value[static_cast<std::size_t>(c)] *= factor;
+      ptq::for_each_reader(network.info(), connection, c, [&](std::size_t i) { readers[i] /= factor; });
+    }
+  }
+  const double scaled = loss(network);
+  ptq::equalize(network, folded.outputs);
+  const double equalized = loss(network);
+  BOOST_TEST_MESSAGE("error of logits: " << before << ", scaled " << scaled << ", equalized " << equalized);
+  BOOST_TEST(scaled > 5 * before);
+  BOOST_TEST(equalized < 1.5 * before);
 }
 
 BOOST_AUTO_TEST_CASE(groups_pooling_and_flattening_are_seen_through_and_relu6_is_not) {

@@ -63,6 +63,27 @@ BOOST_AUTO_TEST_CASE(the_integer_network_computes_what_the_pipeline_leaves) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(scales_that_each_image_brings_are_fitted_and_deployed) {
+  Example example("mobilenet_v2_small", 1);
+  quant::QuantizationOptions dynamic;
+  dynamic.activation_scales = quant::ActivationScales::dynamic;
+  const quant::Policy policy = quant::uniform_policy(example.network.info(), {4, 6});
+  ptq::PtqResult result = run(example, policy, quick_options(), dynamic);
+  IntegerNetwork deployed(result.network,
+                          quant::lower(result.network.info(), policy, quant::first_capable_kernel(),
+                                       quant::ActivationScales::dynamic),
+                          7);
+  Tensor logits;
+  deployed.run_all(example.data.images, logits);
+  BOOST_TEST(relative_difference(logits_of(result.network, example.data.images), logits) <= kMostDifference);
+  double before = 0, after = 0;
+  for (const ptq::LayerRounding& rounding : result.roundings) {
+    before += rounding.nearest_loss;
+    after += rounding.loss;
+  }
+  BOOST_TEST(after < before);
+}
+
 BOOST_AUTO_TEST_CASE(every_step_is_told_in_its_order) {
   Example example("mobilenet_v2_small", 1);
   const quant::Policy policy = quant::uniform_policy(example.network.info(), {4, 8});
