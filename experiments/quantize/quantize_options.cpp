@@ -50,7 +50,7 @@ EncodingOptions common_options(const QuantizeOptions& options) {
   encoding.seed = options.seed;
   encoding.scale_bits = options.scale_bits;
   encoding.kmeans_init = static_cast<quant::KmeansInit>(
-      word("--kmeans-init", options.kmeans_init, {"linear", "density", "plus_plus", "optimal"}));
+      word("--kmeans-init", options.kmeans_init, {"linear", "density", "plus_plus", "binned", "optimal"}));
   encoding.kmeans_iterations = options.kmeans_iterations;
   encoding.calibration =
       quant::calibration_methods()[word("--calibration", options.calibration, quant::calibration_names())]
@@ -136,7 +136,9 @@ void add_quantize_options(CLI::App& command, QuantizeOptions& options) {
                    "fp8: what is too large becomes infinity or NaN, not the largest number");
   command.add_option("--scale-bits", options.scale_bits, "vsq: bits of a vector's integer scale")
       ->capture_default_str();
-  command.add_option("--kmeans-init", options.kmeans_init, "linear, density, plus_plus, or optimal (exact)")
+  command
+      .add_option("--kmeans-init", options.kmeans_init,
+                  "linear, density, plus_plus, binned, or optimal (exact)")
       ->type_name("WORD")
       ->capture_default_str();
   command.add_option("--kmeans-iterations", options.kmeans_iterations, "at most")->capture_default_str();

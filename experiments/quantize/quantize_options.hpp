@@ -16,7 +16,7 @@ struct QuantizeOptions {
   int bits = 0;
   bool is_unsigned = false;
   std::string scheme, range, granularity, calibration = "minmax", rounding = "even", scale = "range";
-  std::string kmeans_init = "linear";
+  std::string kmeans_init = "binned";
   int axis = -1, block = 0, bins = 2048, scale_bits = 4, kmeans_iterations = 300;
   double percentile = 99.99;
   bool no_saturation = false;
