@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "experiments/config/dump.hpp"
+#include "experiments/pipeline/agreement.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
 #include "hwmodels/provenance.hpp"
@@ -50,26 +51,13 @@ quant::Plan plan_of(const quant::NetworkInfo& network, const quant::Policy& poli
   return quant::lower(network, policy, quant::first_capable_kernel(), options.activation_scales);
 }
 
-int best_class(const trainer::Tensor& logits, int image) {
-  const float* first = logits.sample(image);
-  return static_cast<int>(std::max_element(first, first + logits.shape().elements()) - first);
-}
-
 void run_on_integers(const trainer::DeployedModel& model, trainer::Network& simulated,
                      const trainer::DataPart& images, PtqReport& report) {
   trainer::IntegerNetwork deployed(model, kBatch);
   trainer::EvaluationSource source(images, kBatch);
-  trainer::Tensor logits;
-  std::int64_t same = 0;
-  const auto run_both = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
-    deployed.run_all(batch, logits);
-    const trainer::Tensor& reference = simulated.forward(batch, trainer::Mode::evaluate);
-    for (int n = 0; n < batch.batch(); ++n) same += best_class(reference, n) == best_class(logits, n);
-    return logits;
-  };
-  const trainer::EvaluationResult result = trainer::evaluate_logits(source, run_both);
+  const Agreement result = compare_deployed(simulated, deployed, source);
   report.integer_accuracy = result.accuracy;
-  report.agreement = static_cast<double>(same) / static_cast<double>(result.images);
+  report.agreement = result.agreement;
   report.validation_images = result.images;
 }
 

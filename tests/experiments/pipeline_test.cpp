@@ -15,61 +15,14 @@
 #include "hwmodels/latency_table_file.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/subprocess.hpp"
-#include "tests/experiments/quadrant_images.hpp"
-#include "tests/quant/base/temporary_folder.hpp"
+#include "tests/experiments/experiment.hpp"
 
 using namespace bitsmith;
 using nlohmann::json;
+using tests::Experiment;
+using tests::kTimeout_s;
 
 namespace {
-
-constexpr double kTimeout_s = 300;
-
-/// One folder with data, a configuration, and a price table that all runs of a test share.
-class Experiment {
- public:
-  Experiment() {
-    tests::write_images(folder / "train.h5", 480, 1);
-    tests::write_images(folder / "test.h5", 120, 2);
-    std::ofstream(folder / "tiny.yaml")
-        << "seed: 3\n"
-           "network: {name: cnn_small}\n"
-           "data:\n"
-           "  format: hdf5\n"
-           "  train_files: ["
-        << (folder / "train.h5").string() << "]\n  test_files: [" << (folder / "test.h5").string()
-        << "]\n"
-           "  validation_images: 160\n"
-           "train: {epochs: 3, batch: 32, learning_rate: 0.05}\n"
-           "quantization: {calibration_images: 32}\n"
-           "evaluator: {finetune_steps: 2, batch: 32, validation_images: 80, "
-           "recalibration_images: 64}\n"
-           "hardware: {host: {table: "
-        << (folder / "latency.h5").string()
-        << ", samples: 3, sample_ms: 0.1, canary_tolerance: 1e6}}\n"
-           "constraint: {size: 0.5x, bops: 0.5x}\n"
-           "search: {episodes: 12, warmup_episodes: 4, round: 3, finalists: 2}\n"
-           "finetune: {epochs: 1, batch: 32}\n";
-  }
-
-  std::vector<std::string> command(std::vector<std::string> words) const {
-    words.insert(words.begin() + 1, (folder / "tiny.yaml").string());
-    words.insert(words.begin(), BITSMITH_EXECUTABLE);
-    return words;
-  }
-  base::ProcessResult says(std::vector<std::string> words) const {
-    return base::run_process(command(std::move(words)), "", kTimeout_s);
-  }
-  json run(std::vector<std::string> words) const {
-    words.emplace_back("--json");
-    const auto result = says(std::move(words));
-    BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.err);
-    return json::parse(result.out);
-  }
-  std::string output(const std::string& name) const { return (folder / name).string(); }
-
-  tests::TemporaryFolder folder;
-};
 
 /// What must not depend on threads, interruptions or the time of day.
 json essence(json results) {
@@ -368,38 +321,6 @@ BOOST_AUTO_TEST_CASE(a_network_whose_additions_are_integers_is_searched_deployed
   const auto refused = experiment.says({"check", "--set", "network.joins=int4"});
   BOOST_TEST(refused.exit_code == 2);
   BOOST_TEST(refused.err.find("fp32, int8") != std::string::npos, refused.err);
-}
-
-BOOST_AUTO_TEST_CASE(formats_are_searched_priced_deployed_and_verified_like_bits) {
-  const Experiment experiment;
-  const std::string output = experiment.output("formats.h5");
-  const json results = experiment.run({"run", "--output", output, "--set",
-                                       "search.weight_bits=[mxfp4, ternary, 8, binary, kmeans3, pow2_3]"});
-  const json winner = results["winner"];
-  BOOST_TEST(winner["agreement"].get<double>() >= 0.99);
-  std::set<std::string> seen;
-  for (const json& search : results["searches"])
-    for (const json& episode : search["episodes"])
-      for (const json& weight : episode["weight_bits"]) seen.insert(weight.dump());
-  BOOST_TEST(seen.count("\"mxfp4\"") == 1u);
-  BOOST_TEST(seen.count("\"binary\"") == 1u);
-  const auto says = [](std::vector<std::string> words) {
-    words.insert(words.begin(), BITSMITH_EXECUTABLE);
-    return base::run_process(words, "", kTimeout_s);
-  };
-  const auto shown = says({"show", output, "--json"});
-  BOOST_REQUIRE_MESSAGE(shown.exit_code == 0, shown.err);
-  BOOST_TEST(json::parse(shown.out)["winner"]["layers"] == winner["layers"]);
-  const auto inferred =
-      says({"infer", experiment.output("formats.bsm"), experiment.output("test.h5"), "--json"});
-  BOOST_REQUIRE_MESSAGE(inferred.exit_code == 0, inferred.err);
-  BOOST_TEST(json::parse(inferred.out)["accuracy"] == winner["deployed_test_accuracy"]);
-  const auto verified = says({"verify", output, "--random", "2", "--rounds", "1", "--json"});
-  BOOST_TEST(verified.exit_code == 0, verified.err);
-  const auto ptq = experiment.says({"ptq", "--output", experiment.output("ptq.h5"), "--set",
-                                    "ptq.policy=" + experiment.output("formats.policy.yaml"), "--set",
-                                    "ptq.adaround.iterations=20", "--json"});
-  BOOST_REQUIRE_MESSAGE(ptq.exit_code == 0, ptq.err);
 }
 
 BOOST_AUTO_TEST_CASE(results_do_not_depend_on_the_number_of_threads) {
