@@ -1,15 +1,14 @@
 #include "experiments/pipeline/deployment.hpp"
 
-#include <algorithm>
 #include <filesystem>
 
+#include "experiments/pipeline/deployed_accuracy.hpp"
 #include "experiments/verification.hpp"
 #include "quant/plan.hpp"
 #include "trainer/checkpoint.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/integer_network.hpp"
 #include "trainer/model_file.hpp"
-#include "trainer/training_loop.hpp"
 
 namespace bitsmith::experiments {
 namespace {
@@ -20,27 +19,6 @@ quant::Plan plan_of(const Contest& contest, const Pricing& pricing, const quant:
   const quant::NetworkInfo& network = contest.budget.network();
   return pricing.host != nullptr ? quant::lower(network, policy, *pricing.host)
                                  : quant::lower(network, policy);
-}
-
-int best_class(const trainer::Tensor& logits, int image) {
-  const float* first = logits.sample(image);
-  return static_cast<int>(std::max_element(first, first + logits.shape().elements()) - first);
-}
-
-/// Accuracy of the integer network, and the share of images to which the simulation gives the same class.
-void test_deployed(trainer::Network& simulated, trainer::IntegerNetwork& deployed,
-                   trainer::BatchSource& images, Winner& winner) {
-  trainer::Tensor logits;
-  std::int64_t same = 0;
-  const auto run_both = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
-    deployed.run_all(batch, logits);
-    const trainer::Tensor& reference = simulated.forward(batch, trainer::Mode::evaluate);
-    for (int n = 0; n < batch.batch(); ++n) same += best_class(reference, n) == best_class(logits, n);
-    return logits;
-  };
-  const trainer::EvaluationResult result = trainer::evaluate_logits(images, run_both);
-  winner.deployed_test_accuracy = result.accuracy;
-  winner.agreement = static_cast<double>(same) / static_cast<double>(result.images);
 }
 
 trainer::DeployedModel make_model(const Contest& contest, const Pricing& pricing, const trainer::Data& data,
@@ -87,7 +65,9 @@ void deploy_winner(const Contest& contest, const Pricing& pricing, const trainer
     trainer::IntegerNetwork deployed(model, kTestBatch);
     const trainer::DataPart test = data.load_test();
     trainer::EvaluationSource images(test, kTestBatch);
-    test_deployed(network, deployed, images, winner);
+    const DeployedAccuracy result = test_deployed(network, deployed, images);
+    winner.deployed_test_accuracy = result.accuracy;
+    winner.agreement = result.agreement;
     if (pricing.host != nullptr)
       executables.push_back({"winner", winner.policy, trainer::IntegerNetwork(model, batch)});
   } else if (pricing.host != nullptr) {

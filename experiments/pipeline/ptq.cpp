@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -48,29 +47,6 @@ quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& netw
 quant::Plan plan_of(const quant::NetworkInfo& network, const quant::Policy& policy,
                     const quant::QuantizationOptions& options) {
   return quant::lower(network, policy, quant::first_capable_kernel(), options.activation_scales);
-}
-
-int best_class(const trainer::Tensor& logits, int image) {
-  const float* first = logits.sample(image);
-  return static_cast<int>(std::max_element(first, first + logits.shape().elements()) - first);
-}
-
-void run_on_integers(const trainer::DeployedModel& model, trainer::Network& simulated,
-                     const trainer::DataPart& images, PtqReport& report) {
-  trainer::IntegerNetwork deployed(model, kBatch);
-  trainer::EvaluationSource source(images, kBatch);
-  trainer::Tensor logits;
-  std::int64_t same = 0;
-  const auto run_both = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
-    deployed.run_all(batch, logits);
-    const trainer::Tensor& reference = simulated.forward(batch, trainer::Mode::evaluate);
-    for (int n = 0; n < batch.batch(); ++n) same += best_class(reference, n) == best_class(logits, n);
-    return logits;
-  };
-  const trainer::EvaluationResult result = trainer::evaluate_logits(source, run_both);
-  report.integer_accuracy = result.accuracy;
-  report.agreement = static_cast<double>(same) / static_cast<double>(result.images);
-  report.validation_images = result.images;
 }
 
 }  // namespace
@@ -126,7 +102,9 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
                       {"isa", here.isa},
                       {"identity", config_identity(config)},
                       {"method", "ptq"}};
-  run_on_integers(model, result.network, data.validation(), report);
+  trainer::IntegerNetwork deployed(model, kBatch);
+  trainer::EvaluationSource validation(data.validation(), kBatch);
+  report.on_integers = test_deployed(result.network, deployed, validation);
   const auto beside = [&](const char* extension) {
     return fs::path(config.output).replace_extension(extension);
   };

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "experiments/config/config.hpp"
+#include "experiments/pipeline/deployed_accuracy.hpp"
 #include "experiments/pipeline/reporter.hpp"
 #include "quant/network_info.hpp"
 #include "quant/policy.hpp"
@@ -17,7 +18,6 @@ struct PtqReport {
   quant::NetworkInfo info;  ///< of the quantized network: batch norms folded
   quant::Policy policy;
   int seed = 0;
-  std::int64_t validation_images = 0;
   std::vector<trainer::ptq::PtqStep> steps;
   std::vector<trainer::ptq::LayerError> errors;        ///< per layer
   std::vector<trainer::ptq::LayerRounding> roundings;  ///< per layer
