@@ -262,6 +262,15 @@ void write_winner(File& file, const RunResults& results) {
                 "time when executed");
 }
 
+/// "601 binary, 603 ternary, ...": what weight_bits mean that are neither bits nor fp32.
+std::string format_codes() {
+  std::string text;
+  for (const quant::Format format : quant::all_formats())
+    if (!format.is_integer())
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", format.code(), format.name());
+  return text;
+}
+
 }  // namespace
 
 void write_results(const std::filesystem::path& path, const RunResults& results) {
@@ -272,6 +281,7 @@ void write_results(const std::filesystem::path& path, const RunResults& results)
     file.set_attribute("/", "source", fmt::format("bitsmith {}", results.provenance.version));
     file.set_attribute("/", "history", fmt::format("{} bitsmith run", results.provenance.started));
     file.set_attribute("/", "identity", results.identity);
+    file.set_attribute("/", "format_codes", format_codes());
     file.write_text("config", results.config);
     file.set_attribute("config", "units", "");
     file.set_attribute("config", "long_name", "resolved configuration, YAML");

@@ -141,7 +141,8 @@ class InPlace {
 
   /// Of a layer's candidates the one whose entry has the fewest samples, wanted ones first; of equals the one
   /// that ran least. `of_8_bits`: of those that read 8 bits, as the layer before writes them. `of_floats`: of
-  /// those with fp32 weights, as the plan of a network that is not quantized at all has other steps.
+  /// those with fp32 weights: the plan of a network that is not quantized at all has other steps, and decoded
+  /// weights have no other kernel.
   const Candidate& least_sampled(const std::string& step_key, bool of_8_bits, bool of_floats,
                                  const std::map<EntryKey, Wanted>& wanted) {
     const auto rank = [&](const Candidate* kernel) {
@@ -171,11 +172,12 @@ class InPlace {
       const auto layer = static_cast<std::size_t>(step.layer);
       const int activation = step.bits.activation;
       const bool is_target = target.step.kind == quant::StepKind::layer && target.step.layer == step.layer;
-      const Candidate& chosen = least_sampled(step.shape_key(network_),
-                                              activation == kStorageBits && !is_target, all_floats, wanted);
+      const bool decoded = quant::is_decoded(policy.layers[layer].weight);
+      const Candidate& chosen = least_sampled(
+          step.shape_key(network_), activation == kStorageBits && !is_target, all_floats || decoded, wanted);
       kernels[layer] = chosen.row->name;
       timed[layer] = chosen.key.bits;
-      if (quant::is_decoded(policy.layers[layer].weight)) continue;  // one kernel, whatever it reads
+      if (decoded) continue;
       policy.layers[layer] = quant::formats_served_by(chosen.key.bits);
       if (activation < kStorageBits)
         policy.layers[layer].activation = std::min(chosen.key.bits.activation, kStorageBits - 1);

@@ -105,9 +105,10 @@ std::vector<double> ActivationObserver::counts_up_to(float largest, bool is_sign
   const std::size_t bins =
       std::min<std::size_t>(most, static_cast<std::size_t>(static_cast<double>(largest) / width_) + 1);
   std::vector<double> counts(bins);
-  for (std::size_t i = 0; i < bins; ++i) {
-    counts[i] = static_cast<double>(counts_[i]);
-    if (is_signed) counts[i] += static_cast<double>(counts_[most + i]);
+  // Places were found in float: the largest value's may be the one beyond.
+  for (std::size_t i = 0; i < std::min(bins + 1, most); ++i) {
+    counts[std::min(i, bins - 1)] +=
+        static_cast<double>(counts_[i]) + (is_signed ? static_cast<double>(counts_[most + i]) : 0.0);
   }
   // The largest value may open a bin of its own by an ulp; it belongs to the one below.
   if (bins > 1 && static_cast<double>(largest) <= static_cast<double>(bins - 1) * width_ * (1 + 1e-6)) {

@@ -25,6 +25,7 @@ void add_ptq_command(CLI::App& program, const Streams& streams);
 void add_infer_command(CLI::App& program, const Streams& streams);
 void add_verify_command(CLI::App& program, const Streams& streams);
 void add_quantize_command(CLI::App& program, const Streams& streams);
+void add_requantize_command(CLI::App& program, const Streams& streams);
 void add_table_command(CLI::App& program, const Streams& streams);
 
 }  // namespace bitsmith::experiments

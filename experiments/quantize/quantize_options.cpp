@@ -184,6 +184,7 @@ EncodingOptions fitting_options(const QuantizeOptions& options, Format format) {
   const bool own_blocks = format.row().block > 0;
   if (!own_blocks) encoding.block = 0;
   set_slices(options, format, encoding);
+  if (own_blocks) encoding.block = options.block;  // a group is for formats without blocks of their own
   if (!quant::takes_slices(format)) encoding.slicing = {};
   if (integer)
     set_scheme(options, format, encoding);

@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(foreign_truncated_and_newer_files_are_refused) {
   });
   BOOST_TEST(error_of(folder / "newer.h5") ==
              (folder / "newer.h5").string() +
-                 ": schema version 3, this program reads 1 to 2; use a newer bitsmith");
+                 ": schema version 4, this program reads 1 to 3; use a newer bitsmith");
   base::hdf5::write_file(folder / "hollow.h5", [](base::hdf5::File& file) {
     file.set_attribute("/", "Conventions", "bitsmith-results");
     file.set_attribute("/", "schema_version", kResultsSchema);

@@ -115,6 +115,19 @@ BOOST_AUTO_TEST_CASE(networks_with_integer_joins_are_priced_too) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(formats_are_measured_as_the_kernels_that_serve_them) {
+  const auto format = [](const char* name) { return *quant::find_format(name); };
+  const hwmodels::BitChoices choices{{format("binary"), format("ternary"), format("mxfp4"), 8}, {2, 8}};
+  for (const quant::NetworkInfo& network : {tiny_network(), hwmodels_tests::branching_network()}) {
+    LatencyTable table;
+    hwmodels::profile(network, choices, quick(), table);
+    const hwmodels::HostModel model(network, table, quick(), choices);
+    base::Rng rng(1);
+    for (int i = 0; i < 100; ++i)
+      BOOST_TEST(model.price(network, hwmodels_tests::random_policy(network, choices, rng)).totals[0] > 0);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(only_what_is_missing_is_measured) {
   const quant::NetworkInfo network = tiny_network();
   LatencyTable table;

@@ -254,6 +254,14 @@ BOOST_AUTO_TEST_CASE(a_range_that_grows_a_thousandfold_still_gives_sensible_thre
   BOOST_TEST(kl <= growing.max());
 }
 
+BOOST_AUTO_TEST_CASE(the_largest_value_is_counted_wherever_its_place_is_rounded_to) {
+  // 4 / width is just below 160 in double and 160 in float.
+  ActivationObserver observer("x", {.bins = 128});
+  observer.observe(std::vector<float>{0.1f, 0.2f});
+  observer.observe(std::vector<float>{0.3f, 4.0f});
+  BOOST_TEST(observer.threshold(8, true, {Calibration::percentile, 80}) > 3.9f);
+}
+
 BOOST_AUTO_TEST_CASE(an_observer_freezes_after_the_batches_it_was_told) {
   ActivationObserver observer("x", {.freeze_after = 2});
   observer.observe(std::vector<float>{1});

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "quant/base/error.hpp"
+#include "quant/calibration_methods.hpp"
 #include "quant/quantizer.hpp"
 #include "tests/trainer/small_data.hpp"
 #include "trainer/loss.hpp"
@@ -146,10 +147,9 @@ BOOST_AUTO_TEST_CASE(calibration_covers_every_layer_and_bits_by_every_method) {
   const auto data = test::make_small_data(48, kShape, kClasses, 1);
   TensorSource source(data.images, data.labels, kClasses, 16);
   Network network = trained_resnet(source);
-  for (auto method : {quant::Calibration::minmax, quant::Calibration::ema, quant::Calibration::mse,
-                      quant::Calibration::kl}) {
+  for (const quant::CalibrationRow& row : quant::calibration_methods()) {
     quant::QuantizationOptions options;
-    options.activation_calibration = method;
+    options.activation_calibration = row.kind;
     options.calibration_images = 40;
     const CalibrationTable table = calibrate(network, source, options);
     for (int layer = 0; layer < table.layers(); ++layer) {
@@ -159,6 +159,26 @@ BOOST_AUTO_TEST_CASE(calibration_covers_every_layer_and_bits_by_every_method) {
       BOOST_TEST(table.scale(layer, 8) < table.scale(layer, 2));
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(percentile_and_bins_of_the_options_reach_the_observers) {
+  Network network = linear_network(1, 2);
+  Tensor x(4, {1, 1, 1});
+  const float values[] = {0.1f, 0.2f, 0.3f, 4.0f};
+  std::copy_n(values, 4, x.data());
+  TensorSource source(x, {0, 1, 0, 1}, 2, 4);
+  quant::QuantizationOptions options;
+  options.activation_calibration = quant::Calibration::percentile;
+  options.percentile = 60;
+  const auto threshold = [&] { return calibrate(network, source, options).scale(0, 8) * 127; };
+  // The first half of the batch sets 40 bins up to 0.2, the second has them doubled four times, until 80
+  // reach 4: of 0.08 each. 60 % of the values lie up to the bin of 0.3.
+  options.histogram_bins = 40;
+  BOOST_TEST(threshold() == 3 * 0.08f, boost::test_tools::tolerance(1e-5f));
+  options.histogram_bins = 128;  // likewise, of 0.025
+  BOOST_TEST(threshold() == 12 * 0.025f, boost::test_tools::tolerance(1e-5f));
+  options.percentile = 100;
+  BOOST_TEST(threshold() > 3.9f);
 }
 
 BOOST_AUTO_TEST_CASE(the_moving_average_goes_one_step_per_batch_of_the_source) {

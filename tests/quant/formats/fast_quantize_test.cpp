@@ -55,7 +55,8 @@ std::size_t elements(const Shape& shape) {
 
 /// As bits: -0 is not 0, and NaN is itself.
 bool same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 void compare(const std::vector<float>& x, const Shape& shape, Format format, const EncodingOptions& options,
