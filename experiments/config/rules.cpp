@@ -229,6 +229,10 @@ void check_ptq(Rules& rules, const PtqConfig& ptq) {
         std::pair{"ptq.activations", ptq.activations == defaults.activations}})
     rules.require(ptq.policy.empty() || is_default, {path, "ptq.policy"},
                   "ptq.policy says the bits of every layer; remove one of the two");
+  for (const auto& [path, is_on] : {std::pair{"ptq.equalize", ptq.steps.equalize},
+                                    std::pair{"ptq.absorb_biases", ptq.steps.absorb_biases}})
+    rules.require(ptq.steps.fold_batch_norms || !is_on, {path, "ptq.fold_batch_norms"},
+                  "batch norms part the layers that it would connect; set ptq.fold_batch_norms: true");
   rules.require(ptq.steps.adaround.beta_end <= ptq.steps.adaround.beta_start,
                 {"ptq.adaround.beta_end", "ptq.adaround.beta_start"},
                 fmt::format("the exponent falls, but {} is above {}; make ptq.adaround.beta_end at most "

@@ -132,6 +132,7 @@ BOOST_AUTO_TEST_CASE(mistakes_are_told_before_anything_is_trained) {
   refused("ptq={mode: weight_only, activations: 4}", "leaves activations in fp32");
   refused("ptq={policy: p.yaml, weights: 3}", "ptq.policy says the bits of every layer");
   refused("ptq.adaround={beta_start: 2, beta_end: 4}", "make ptq.adaround.beta_end at most");
+  refused("ptq={fold_batch_norms: false, equalize: true}", "set ptq.fold_batch_norms: true");
   refused("ptq.fold_batch_norm=true", "did you mean 'fold_batch_norms'?");
   const auto joins = experiment.says({"--set", "network.joins=int8", "--set", "ptq.mode=dynamic"});
   BOOST_TEST(joins.exit_code == 2);
