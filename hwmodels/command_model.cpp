@@ -89,8 +89,6 @@ json device_question(const quant::NetworkInfo& network, const quant::Policy& pol
     const quant::Window& window = layer.window;
     layers.push_back({{"name", layer.name},
                       {"kind", quant::layer_kind_name(layer.kind)},
-                      {"weight_bits", quant::format_json<json>(policy.layers[i].weight)},
-                      {"activation_bits", quant::format_json<json>(policy.layers[i].activation)},
                       {"macs", layer.macs()},
                       {"weights", layer.weights()},
                       {"input", shape(layer.input)},
@@ -98,6 +96,7 @@ json device_question(const quant::NetworkInfo& network, const quant::Policy& pol
                       {"kernel", {window.kernel_h, window.kernel_w}},
                       {"stride", {window.stride_h, window.stride_w}},
                       {"groups", layer.groups}});
+    quant::put_bits(policy.layers[i], layers.back());
   }
   return {{"version", 1}, {"network", network.name}, {"layers", std::move(layers)}};
 }

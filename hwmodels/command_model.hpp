@@ -21,7 +21,8 @@ namespace bitsmith::hwmodels {
 ///     432,
 ///      "input": [3, 32, 32], "output": [16, 32, 32], "kernel": [3, 3], "stride": [1, 1], "groups": 1}, ...]}
 ///
-/// `kind` is conv, depthwise or linear; bits are 1..8, or 32 for fp32; `macs` are multiply-accumulates per
+/// `kind` is conv, depthwise or linear; bits are 1..8, or 32 for fp32 (other formats:
+/// quant::put_bits); `macs` are multiply-accumulates per
 /// image; shapes are channels, height, width. It answers one JSON object of finite numbers >= 0, `latency_ms`
 /// (milliseconds per image) among them: {"latency_ms": 1.25, "energy_mj": 0.3}. The names are the model's
 /// metrics; they are fixed by the first answer, to every layer at 8 bits, and later answers must have the

@@ -18,9 +18,9 @@ constexpr std::size_t kHashedFileBytes = std::size_t{16} << 20;
 nlohmann::json question(const quant::NetworkInfo& network, const quant::Policy& policy) {
   nlohmann::json layers = nlohmann::json::array();
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
-    layers.push_back({{"name", network.layers[i].name},
-                      {"weight_bits", quant::format_json<nlohmann::json>(policy.layers[i].weight)},
-                      {"activation_bits", quant::format_json<nlohmann::json>(policy.layers[i].activation)}});
+    nlohmann::json layer{{"name", network.layers[i].name}};
+    quant::put_bits(policy.layers[i], layer);
+    layers.push_back(std::move(layer));
   }
   return {{"version", 1}, {"network", network.name}, {"layers", layers}};
 }

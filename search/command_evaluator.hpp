@@ -11,7 +11,7 @@ namespace bitsmith::search {
 
 /// The user's own program says what accuracy a policy leaves; experiments/examples/evaluator.py is one.
 ///
-/// On its standard input, one JSON object (32 bits is fp32):
+/// On its standard input, one JSON object (32 bits is fp32; other formats: quant::put_bits):
 ///   {"version": 1, "network": NAME, "layers": [{"name": NAME, "weight_bits": 4, "activation_bits": 8}, ...]}
 /// On its standard output, one JSON object: {"accuracy": 0..1}, and if it likes "cross_entropy": >= 0. One
 /// process per policy, several at once. The answer must depend on the policy alone: it is remembered.

@@ -131,7 +131,10 @@ void add_quantize_command(CLI::App& program, const Streams& streams) {
       "Put a tensor into a number format: codes, scales, and what is lost; or compare all formats");
   const auto options = std::make_shared<QuantizeOptions>();
   add_quantize_options(command, *options);
-  command.callback([options, streams] { quantize(*options, streams); });
+  command.callback([options, streams, &command] {
+    if (!options->config.empty()) apply_options_file(command, options->config);
+    quantize(*options, streams);
+  });
 }
 
 }  // namespace bitsmith::experiments

@@ -10,7 +10,8 @@ bitsmith starts this program once per policy, several at once. One JSON object c
       {"name": "conv1", "kind": "conv", "weight_bits": 4, "activation_bits": 8, "macs": 442368, "weights": 432,
        "input": [3, 32, 32], "output": [16, 32, 32], "kernel": [3, 3], "stride": [1, 1], "groups": 1}, ...]}
 
-`kind` is conv, depthwise or linear; bits are 1 to 8, or 32 for fp32; shapes are channels, height, width. One JSON
+`kind` is conv, depthwise or linear; bits are 1 to 8, or 32 for fp32; weights in another number format have its
+effective bits, e.g. 4.25, and `weight_format` names it ("mxfp4"); shapes are channels, height, width. One JSON
 object goes to standard output: `latency_ms` and any further names (here `traffic_kib`), all with finite numbers that
 are not negative. The names must be the same for every policy; each can be constrained or reported by name. Messages
 belong on standard error; a non-zero exit code is a failure, and is retried.

@@ -11,7 +11,8 @@ and expects one JSON object on standard output:
     {"accuracy": 0.913}                             a share between 0 and 1, not percent
     {"accuracy": 0.913, "cross_entropy": 0.252}     with this, search.reward may be cross_entropy
 
-32 bits means "not quantized". Logs belong on standard error: standard output holds the answer and nothing else.
+32 bits means "not quantized". Weights in a number format that is no integer have its effective bits, e.g. 4.25, and
+`weight_format` names it ("mxfp4"). Logs belong on standard error: standard output holds the answer and nothing else.
 Any failure is an exit code other than 0; the end of standard error is shown to the user. Several of these processes
 run at once. The same policy must always get the same answer, for bitsmith remembers it.
 

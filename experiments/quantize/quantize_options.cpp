@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/base/yaml.hpp"
 #include "quant/calibration_methods.hpp"
 
 namespace bitsmith::experiments {
@@ -50,7 +52,7 @@ EncodingOptions common_options(const QuantizeOptions& options) {
   encoding.seed = options.seed;
   encoding.scale_bits = options.scale_bits;
   encoding.kmeans_init = static_cast<quant::KmeansInit>(
-      word("--kmeans-init", options.kmeans_init, {"linear", "density", "plus_plus", "optimal"}));
+      word("--kmeans-init", options.kmeans_init, {"linear", "density", "plus_plus", "binned", "optimal"}));
   encoding.kmeans_iterations = options.kmeans_iterations;
   encoding.calibration =
       quant::calibration_methods()[word("--calibration", options.calibration, quant::calibration_names())]
@@ -136,17 +138,54 @@ void add_quantize_options(CLI::App& command, QuantizeOptions& options) {
                    "fp8: what is too large becomes infinity or NaN, not the largest number");
   command.add_option("--scale-bits", options.scale_bits, "vsq: bits of a vector's integer scale")
       ->capture_default_str();
-  command.add_option("--kmeans-init", options.kmeans_init, "linear, density, plus_plus, or optimal (exact)")
+  command
+      .add_option("--kmeans-init", options.kmeans_init,
+                  "linear, density, plus_plus, binned, or optimal (exact)")
       ->type_name("WORD")
       ->capture_default_str();
   command.add_option("--kmeans-iterations", options.kmeans_iterations, "at most")->capture_default_str();
   command.add_option("--seed", options.seed, "of binary_stochastic and k-means++")->capture_default_str();
+  command
+      .add_option("--config", options.config,
+                  "YAML file of these options: format: int4, granularity: group:32")
+      ->type_name("FILE");
   command
       .add_option("--output", options.output,
                   "OUT.h5: codes, scales, dequantized tensor; OUT.npy: the latter, others beside it")
       ->type_name("OUT");
   command.add_flag("--list", options.list, "describe every format, calibration method and granularity");
   command.add_flag("--json", options.json, "print one JSON object");
+}
+
+void apply_options_file(CLI::App& command, const std::string& file) {
+  const base::YamlDocument document = base::read_yaml(file);
+  if (!document.root.is_map())
+    document.fail(document.root.mark, "expected a map of options, got " + document.root.described());
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options())
+    for (std::string name : option->get_lnames()) {
+      std::ranges::replace(name, '-', '_');
+      if (name != "help" && name != "config") names.push_back(std::move(name));
+    }
+  for (const base::YamlEntry& entry : document.root.entries) {
+    if (std::ranges::find(names, entry.key) == names.end())
+      document.fail(entry.key_mark,
+                    fmt::format("unknown key '{}'{}; allowed: {}", entry.key,
+                                base::did_you_mean(entry.key, names), base::join_names(names)));
+    if (!entry.value.is_scalar())
+      document.fail(entry.value.mark,
+                    fmt::format("{} is {}; expected a word or a number", entry.key, entry.value.described()));
+    std::string name = "--" + entry.key;
+    std::ranges::replace(name, '_', '-');
+    CLI::Option& option = *command.get_option(name);
+    if (option.count() > 0) continue;  // the command line has the last word
+    try {
+      option.add_result(entry.value.text);
+      option.run_callback();
+    } catch (const CLI::Error& error) {
+      document.fail(entry.value.mark, fmt::format("{}: {}", entry.key, error.what()));
+    }
+  }
 }
 
 Format format_of(const QuantizeOptions& options) {

@@ -12,11 +12,12 @@ namespace bitsmith::experiments {
 /// The words of `bitsmith quantize`, as they were given; empty where they were not.
 struct QuantizeOptions {
   std::string tensor, dataset, output;
+  std::string config;  ///< YAML file of further options
   std::string format;  ///< a name, "all", or a family whose bits are in `bits`
   int bits = 0;
   bool is_unsigned = false;
   std::string scheme, range, granularity, calibration = "minmax", rounding = "even", scale = "range";
-  std::string kmeans_init = "linear";
+  std::string kmeans_init = "binned";
   int axis = -1, block = 0, bins = 2048, scale_bits = 4, kmeans_iterations = 300;
   double percentile = 99.99;
   bool no_saturation = false;
@@ -24,6 +25,11 @@ struct QuantizeOptions {
   bool list = false, json = false;
 };
 void add_quantize_options(CLI::App& command, QuantizeOptions& options);
+
+/// Sets the options that a YAML file names (`format: int4`, `granularity: group:32`, `kmeans_init: optimal`:
+/// the same words, with _ for -) and the command line did not. Throws UserError (file:line:column) for keys
+/// that are no options and values that they do not take.
+void apply_options_file(CLI::App& command, const std::string& file);
 
 /// The format that the words name; throws UserError (nearest names, allowed bits).
 quant::Format format_of(const QuantizeOptions& options);

@@ -15,6 +15,7 @@ enum class KmeansInit {
   linear,     ///< evenly between the least and the largest value (Deep Compression's best)
   density,    ///< at quantiles
   plus_plus,  ///< drawn with probability in proportion to the squared distance to what is drawn already
+  binned,     ///< the least error of at most 2048 means of neighbouring values, by dynamic programming
   optimal,    ///< no iteration: the least possible error, by dynamic programming
 };
 
@@ -37,7 +38,7 @@ struct EncodingOptions {
       true;  ///< false, of 8-bit minifloats: what is too large becomes infinity (E5M2), NaN (E4M3)
   std::uint64_t seed = 1;  ///< binary_stochastic, k-means++
   int scale_bits = 4;      ///< VS-Quant: of a vector's integer scale, 1 to 16
-  KmeansInit kmeans_init = KmeansInit::linear;
+  KmeansInit kmeans_init = KmeansInit::binned;
   int kmeans_iterations = 300;  ///< at most; stops when no value changes its cluster
 };
 

@@ -83,6 +83,31 @@ void move_to_means(const Distinct& x, const std::vector<std::size_t>& cluster,
     if (count[j] > 0) centroids[j] = sum[j] / count[j];
 }
 
+/// Neighbours merged into their means: runs of at most a kBins-th of the values that span at most a kBins-th
+/// of the range, so at most 2 kBins of them. What is near each other stays together; what is far out stays
+/// alone.
+Distinct binned(const Distinct& x) {
+  constexpr double kBins = 1024;
+  const double most_count = std::accumulate(x.count.begin(), x.count.end(), 0.0) / kBins;
+  const double most_span = (x.value.back() - x.value.front()) / kBins;
+  Distinct bins;
+  double first = 0;
+  for (std::size_t i = 0; i < x.value.size(); ++i) {
+    const bool joins = !bins.value.empty() && bins.count.back() + x.count[i] <= most_count &&
+                       x.value[i] - first <= most_span;
+    if (!joins) {
+      first = x.value[i];
+      bins.value.push_back(x.value[i]);
+      bins.count.push_back(x.count[i]);
+      continue;
+    }
+    const double total = bins.count.back() + x.count[i];
+    bins.value.back() += (x.value[i] - bins.value.back()) * x.count[i] / total;
+    bins.count.back() = total;
+  }
+  return bins;
+}
+
 std::vector<double> initial(const Distinct& x, int k, KmeansInit init, std::uint64_t seed) {
   switch (init) {
     case KmeansInit::linear:
@@ -91,6 +116,10 @@ std::vector<double> initial(const Distinct& x, int k, KmeansInit init, std::uint
       return at_quantiles(x, k);
     case KmeansInit::plus_plus:
       return plus_plus(x, k, seed);
+    case KmeansInit::binned: {
+      const Distinct bins = binned(x);
+      return bins.value.size() < static_cast<std::size_t>(k) ? evenly(x, k) : optimal_centroids(bins, k);
+    }
     case KmeansInit::optimal:
       return optimal_centroids(x, k);
   }

@@ -143,6 +143,27 @@ BOOST_AUTO_TEST_CASE(bits_and_a_family_name_a_format) {
   BOOST_TEST(json_of({files.tensor, "--format", "kmeans", "--bits", "2"})["format"] == "kmeans2");
 }
 
+BOOST_AUTO_TEST_CASE(a_yaml_file_says_the_same_words) {
+  const Files files;
+  const std::string config = (files.folder / "q.yaml").string();
+  std::ofstream(config) << "format: int4\nscheme: affine\ngranularity: group:5:1\ncalibration: percentile\n"
+                           "percentile: 99\nrounding: away\n";
+  const auto by_file = json_of({files.tensor, "--config", config});
+  BOOST_TEST(by_file ==
+             json_of({files.tensor, "--format", "int4", "--scheme", "affine", "--granularity", "group:5:1",
+                      "--calibration", "percentile", "--percentile", "99", "--rounding", "away"}));
+  BOOST_TEST(json_of({files.tensor, "--config", config, "--format", "int8"})["format"] == "int8");
+  for (const auto& [text, expected] :
+       {std::pair{"formt: int4\n", "q.yaml:1:1: unknown key 'formt', did you mean 'format'?"},
+        std::pair{"bins: many\n", "q.yaml:1:7: bins: "},
+        std::pair{"- int4\n", "expected a map of options"}}) {
+    std::ofstream(config) << text;
+    const auto said = quantize({files.tensor, "--config", config});
+    BOOST_TEST(said.exit_code == 2);
+    BOOST_TEST(said.err.find(expected) != std::string::npos, said.err);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(mistakes_are_told_with_what_is_allowed) {
   const Files files;
   const std::string nan = (files.folder / "nan.npy").string(), integers = (files.folder / "i.npy").string();

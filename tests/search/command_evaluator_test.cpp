@@ -49,6 +49,15 @@ BOOST_AUTO_TEST_CASE(the_program_is_told_every_layers_bits) {
   BOOST_TEST(evaluator.evaluate(policy).accuracy == 0.5);
 }
 
+BOOST_AUTO_TEST_CASE(formats_are_told_by_name_and_effective_bits) {
+  const auto network = toy::chain(1);
+  const quant::Policy policy = quant::uniform_policy(network, {*quant::find_format("mxfp4"), 8});
+  auto evaluator = shell(network,
+                         "read line; case \"$line\" in *'\"weight_bits\":4.25,\"weight_format\":\"mxfp4\"'*) "
+                         "echo '{\"accuracy\": 0.5}';; esac");
+  BOOST_TEST(evaluator.evaluate(policy).accuracy == 0.5);
+}
+
 BOOST_AUTO_TEST_CASE(cross_entropy_is_optional) {
   const auto network = toy::chain(2);
   const auto policy = quant::uniform_policy(network, {4, 8});

@@ -19,7 +19,8 @@ using Codes = std::vector<std::int32_t>;
 using Numbers = std::vector<float>;
 const auto kEach = boost::test_tools::per_element();
 
-constexpr KmeansInit kStarts[] = {KmeansInit::linear, KmeansInit::density, KmeansInit::plus_plus};
+constexpr KmeansInit kStarts[] = {KmeansInit::linear, KmeansInit::density, KmeansInit::plus_plus,
+                                  KmeansInit::binned};
 
 Distinct sample_of(std::size_t n, std::uint64_t seed, Shape shape) {
   const auto x = sample(n, seed, shape);
@@ -58,8 +59,8 @@ BOOST_AUTO_TEST_CASE(clear_clusters_are_found_and_their_means_are_the_codebook) 
 }
 
 BOOST_AUTO_TEST_CASE(few_distinct_values_are_their_own_centroids) {
-  for (KmeansInit init :
-       {KmeansInit::linear, KmeansInit::density, KmeansInit::plus_plus, KmeansInit::optimal}) {
+  for (KmeansInit init : {KmeansInit::linear, KmeansInit::density, KmeansInit::plus_plus, KmeansInit::binned,
+                          KmeansInit::optimal}) {
     EncodingOptions options;
     options.kmeans_init = init;
     const Encoded encoded = encode_flat({3, -1, 3, 2, -1}, named("kmeans2"), options);
@@ -118,8 +119,10 @@ BOOST_AUTO_TEST_CASE(lloyd_is_bounded_by_the_optimum_and_near_it) {
   // How many times the optimum's error Lloyd's local minima have at most, up to 64 centroids: even starts lie
   // in the tails, where clusters stay empty; quantiles leave the tails to a few. On outliers both lose far
   // more.
-  const std::vector<std::pair<KmeansInit, double>> farthest = {
-      {KmeansInit::plus_plus, 1.5}, {KmeansInit::linear, 3}, {KmeansInit::density, 8}};
+  const std::vector<std::pair<KmeansInit, double>> farthest = {{KmeansInit::binned, 1.01},
+                                                               {KmeansInit::plus_plus, 1.5},
+                                                               {KmeansInit::linear, 3},
+                                                               {KmeansInit::density, 8}};
   for (Shape shape : {Shape::normal, Shape::laplace})
     for (int k : {2, 4, 16, 64}) {
       const Distinct x = sample_of(2000, 3, shape);
