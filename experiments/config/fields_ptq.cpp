@@ -35,10 +35,10 @@ void visit_adaround(FieldVisitor& visitor, trainer::ptq::AdaRoundOptions& option
                 &options.warmup);
   visitor.visit({.name = "beta_start",
                  .meaning = "exponent of the regularization after the warm-up",
-                 .range = between(1, 100)},
+                 .range = above_up_to(0, 100)},
                 &options.beta_start);
   visitor.visit(
-      {.name = "beta_end", .meaning = "exponent at the end, along half a cosine", .range = between(1, 100)},
+      {.name = "beta_end", .meaning = "exponent at the end, along half a cosine", .range = above_up_to(0, 100)},
       &options.beta_end);
 }
 

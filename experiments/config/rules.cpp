@@ -169,7 +169,8 @@ void check_builtin_unused(Rules& rules, const search::EvaluatorOptions& options)
   unused("recalibration_images", options.recalibration_images == defaults.recalibration_images);
 }
 
-void check_evaluator(Rules& rules, const Config& config) {
+/// `searches`: false where the configuration is for ptq alone, which asks no evaluator.
+void check_evaluator(Rules& rules, const Config& config, bool searches) {
   check_program(rules, "evaluator", config.evaluator.program);
   const search::EvaluatorOptions& builtin = config.evaluator.builtin;
   const auto within_training = [&](const char* path, int images) {
@@ -179,6 +180,7 @@ void check_evaluator(Rules& rules, const Config& config) {
                               available, path));
   };
   within_training("quantization.calibration_images", config.quantization.calibration_images);
+  if (!searches) return;
   if (!config.evaluator.program.command.empty()) return check_builtin_unused(rules, builtin);
   within_training("evaluator.recalibration_images", builtin.recalibration_images);
   rules.require(builtin.validation_images <= config.data.validation_images,
@@ -227,6 +229,10 @@ void check_ptq(Rules& rules, const PtqConfig& ptq) {
         std::pair{"ptq.activations", ptq.activations == defaults.activations}})
     rules.require(ptq.policy.empty() || is_default, {path, "ptq.policy"},
                   "ptq.policy says the bits of every layer; remove one of the two");
+  for (const auto& [path, is_on] : {std::pair{"ptq.equalize", ptq.steps.equalize},
+                                    std::pair{"ptq.absorb_biases", ptq.steps.absorb_biases}})
+    rules.require(ptq.steps.fold_batch_norms || !is_on, {path, "ptq.fold_batch_norms"},
+                  "batch norms part the layers that it would connect; set ptq.fold_batch_norms: true");
   rules.require(ptq.steps.adaround.beta_end <= ptq.steps.adaround.beta_start,
                 {"ptq.adaround.beta_end", "ptq.adaround.beta_start"},
                 fmt::format("the exponent falls, but {} is above {}; make ptq.adaround.beta_end at most "
@@ -269,9 +275,10 @@ void check_rules(const Config& config, Places& places) {
   check_training(rules, "finetune", config.finetune);
   check_quantization(rules, config.quantization);
   check_ptq(rules, config.ptq);
-  check_evaluator(rules, config);
+  const bool searches = !config.constraints.empty() || !places.given("ptq");
+  check_evaluator(rules, config, searches);
   check_hardware(rules, config);
-  rules.require(!config.constraints.empty() || places.given("ptq"), {"constraint"},
+  rules.require(!config.constraints.empty() || !searches, {"constraint"},
                 "give at least one bound, e.g. constraint: {size: 0.5x}");
   check_search(rules, config.search);
   rules.finish();

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "experiments/pipeline/agreement.hpp"
+#include "experiments/pipeline/deployed_accuracy.hpp"
 #include "experiments/verification.hpp"
 #include "quant/plan.hpp"
 #include "trainer/checkpoint.hpp"
@@ -65,9 +65,9 @@ void deploy_winner(const Contest& contest, const Pricing& pricing, const trainer
     trainer::IntegerNetwork deployed(model, kTestBatch);
     const trainer::DataPart test = data.load_test();
     trainer::EvaluationSource images(test, kTestBatch);
-    const Agreement tested = compare_deployed(network, deployed, images);
-    winner.deployed_test_accuracy = tested.accuracy;
-    winner.agreement = tested.agreement;
+    const DeployedAccuracy result = test_deployed(network, deployed, images);
+    winner.deployed_test_accuracy = result.accuracy;
+    winner.agreement = result.agreement;
     if (pricing.host != nullptr)
       executables.push_back({"winner", winner.policy, trainer::IntegerNetwork(model, batch)});
   } else if (pricing.host != nullptr) {

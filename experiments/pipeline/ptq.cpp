@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include "experiments/config/dump.hpp"
-#include "experiments/pipeline/agreement.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
 #include "hwmodels/provenance.hpp"
@@ -49,16 +47,6 @@ quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& netw
 quant::Plan plan_of(const quant::NetworkInfo& network, const quant::Policy& policy,
                     const quant::QuantizationOptions& options) {
   return quant::lower(network, policy, quant::first_capable_kernel(), options.activation_scales);
-}
-
-void run_on_integers(const trainer::DeployedModel& model, trainer::Network& simulated,
-                     const trainer::DataPart& images, PtqReport& report) {
-  trainer::IntegerNetwork deployed(model, kBatch);
-  trainer::EvaluationSource source(images, kBatch);
-  const Agreement result = compare_deployed(simulated, deployed, source);
-  report.integer_accuracy = result.accuracy;
-  report.agreement = result.agreement;
-  report.validation_images = result.images;
 }
 
 }  // namespace
@@ -114,7 +102,9 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
                       {"isa", here.isa},
                       {"identity", config_identity(config)},
                       {"method", "ptq"}};
-  run_on_integers(model, result.network, data.validation(), report);
+  trainer::IntegerNetwork deployed(model, kBatch);
+  trainer::EvaluationSource validation(data.validation(), kBatch);
+  report.on_integers = test_deployed(result.network, deployed, validation);
   const auto beside = [&](const char* extension) {
     return fs::path(config.output).replace_extension(extension);
   };

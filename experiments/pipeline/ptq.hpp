@@ -3,6 +3,7 @@
 #include <string>
 
 #include "experiments/config/config.hpp"
+#include "experiments/pipeline/deployed_accuracy.hpp"
 #include "experiments/pipeline/reporter.hpp"
 #include "quant/network_info.hpp"
 #include "quant/policy.hpp"
@@ -17,13 +18,11 @@ struct PtqReport {
   quant::NetworkInfo info;  ///< of the quantized network: batch norms folded
   quant::Policy policy;
   int seed = 0;
-  std::int64_t validation_images = 0;
   std::vector<trainer::ptq::PtqStep> steps;
   std::vector<trainer::ptq::LayerError> errors;        ///< per layer
   std::vector<trainer::ptq::LayerRounding> roundings;  ///< per layer
-  double integer_accuracy = 0;                         ///< of the integer network, on the validation images
-  double agreement = 0;  ///< share of them that it and the simulation put into the same class
-  std::string model;     ///< file of the deployed model
+  DeployedAccuracy on_integers;                        ///< on the validation images
+  std::string model;                                   ///< file of the deployed model
 };
 
 /// Trains or loads the fp32 network (see obtain_network: an interrupted training goes on), quantizes it after

@@ -59,8 +59,8 @@ std::string ptq_text(const PtqReport& report) {
       "{}, quantized after training, seed {}; accuracy on {} validation images\n\n{}\n{}\n"
       "On integers: {:.2f} %, same class as simulated for {:.2f} % of the images\n"
       "Model: {}\n",
-      report.network, report.seed, report.validation_images, steps_text(report), layers_text(report),
-      100 * report.integer_accuracy, 100 * report.agreement, report.model);
+      report.network, report.seed, report.on_integers.images, steps_text(report), layers_text(report),
+      100 * report.on_integers.accuracy, 100 * report.on_integers.agreement, report.model);
 }
 
 std::string ptq_json(const PtqReport& report) {
@@ -90,9 +90,9 @@ std::string ptq_json(const PtqReport& report) {
                     {"seed", report.seed},
                     {"steps", std::move(steps)},
                     {"layers", std::move(layers)},
-                    {"validation_images", report.validation_images},
-                    {"integer_accuracy", report.integer_accuracy},
-                    {"agreement", report.agreement},
+                    {"validation_images", report.on_integers.images},
+                    {"integer_accuracy", report.on_integers.accuracy},
+                    {"agreement", report.on_integers.agreement},
                     {"model", report.model},
                     {"config", report.config}};
   return object.dump(2, ' ', false, Json::error_handler_t::replace);

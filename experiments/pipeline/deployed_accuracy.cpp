@@ -1,4 +1,4 @@
-#include "experiments/pipeline/agreement.hpp"
+#include "experiments/pipeline/deployed_accuracy.hpp"
 
 #include <algorithm>
 
@@ -14,8 +14,8 @@ int best_class(const trainer::Tensor& logits, int image) {
 
 }  // namespace
 
-Agreement compare_deployed(trainer::Network& simulated, trainer::IntegerNetwork& deployed,
-                           trainer::BatchSource& images) {
+DeployedAccuracy test_deployed(trainer::Network& simulated, trainer::IntegerNetwork& deployed,
+                               trainer::BatchSource& images) {
   trainer::Tensor logits;
   std::int64_t same = 0;
   const auto run_both = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
