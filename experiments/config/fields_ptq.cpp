@@ -37,9 +37,10 @@ void visit_adaround(FieldVisitor& visitor, trainer::ptq::AdaRoundOptions& option
                  .meaning = "exponent of the regularization after the warm-up",
                  .range = above_up_to(0, 100)},
                 &options.beta_start);
-  visitor.visit(
-      {.name = "beta_end", .meaning = "exponent at the end, along half a cosine", .range = above_up_to(0, 100)},
-      &options.beta_end);
+  visitor.visit({.name = "beta_end",
+                 .meaning = "exponent at the end, along half a cosine",
+                 .range = above_up_to(0, 100)},
+                &options.beta_end);
 }
 
 void visit_centroids(FieldVisitor& visitor, trainer::ptq::CentroidOptions& options) {
