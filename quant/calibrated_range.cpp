@@ -58,9 +58,9 @@ float threshold_on_histogram(std::span<const float> magnitudes, float max, Integ
 
 float symmetric_threshold(std::span<const float> x, float max, Integers integers,
                           const CalibrationMethod& method) {
-  if (method.kind == Calibration::mse) {
+  if (is_mse(method.kind)) {
     const IntegerRange range = range_of(integers);
-    return best_threshold(max, [&](float threshold) {
+    return best_threshold(max, method.kind == Calibration::mse_fine, [&](float threshold) {
       return quantization_error(x.data(), nullptr, static_cast<std::int64_t>(x.size()),
                                 scale_of_threshold(threshold, range), range.low, range.high);
     });
@@ -83,7 +83,7 @@ ValueRange affine_range(std::span<const float> x, ValueRange whole, Integers int
                           std::max(quantile(values, method.percentile / 100), 0.0f)};
     return kept == ValueRange{} ? whole : kept;
   }
-  return shrunk_by_error(whole, range_of(integers), x, {});
+  return shrunk_by_error(whole, range_of(integers), method.kind == Calibration::mse_fine, x, {});
 }
 
 }  // namespace
@@ -106,16 +106,26 @@ void require_zero_point(Calibration kind, std::string_view name) {
                                     calibration_name(kind), base::join_names(allowed)));
 }
 
-ValueRange shrunk_by_error(ValueRange whole, IntegerRange integers, std::span<const float> x,
+ValueRange shrunk_by_error(ValueRange whole, IntegerRange integers, bool fine, std::span<const float> x,
                            std::span<const float> weights) {
   const auto shrunk = [&](float share) { return ValueRange{whole.low * share, whole.high * share}; };
-  return shrunk(best_threshold(1, [&](float share) {
+  return shrunk(best_threshold(1, fine, [&](float share) {
     const auto [scale, zero] = affine_parameters(shrunk(share), integers);
     // round(x / scale) + zero within the integers is round(x / scale) within them less zero.
     return quantization_error(x.data(), weights.empty() ? nullptr : weights.data(),
                               static_cast<std::int64_t>(x.size()), scale, integers.low - zero,
                               integers.high - zero);
   }));
+}
+
+float full_range_threshold(std::span<const float> x, int bits, bool fine, std::string_view name) {
+  const MinMax seen = finite_min_max(x, name, "values");
+  const int half = 1 << (bits - 1);
+  const float steps = static_cast<float>(half) - 0.5f;
+  return best_threshold(std::max(-seen.min, seen.max), fine, [&](float threshold) {
+    return quantization_error(x.data(), nullptr, static_cast<std::int64_t>(x.size()), threshold / steps,
+                              -half, half - 1);
+  });
 }
 
 ValueRange calibrated_range(std::span<const float> x, Integers integers, const CalibrationMethod& method,

@@ -130,7 +130,8 @@ float ActivationObserver::threshold(int bits, bool is_signed, const CalibrationM
   const HistogramView histogram{counts, width_, largest};
   switch (method.kind) {
     case Calibration::mse:
-      return mse_threshold(histogram, range);
+    case Calibration::mse_fine:
+      return mse_threshold(histogram, range, method.kind == Calibration::mse_fine);
     case Calibration::kl:
       return kl_threshold(histogram, range);
     case Calibration::percentile:
@@ -156,8 +157,9 @@ ValueRange ActivationObserver::affine_range(Integers integers, const Calibration
   if (method.kind == Calibration::minmax || largest == 0) return whole;
   const std::vector<double> counts = counts_up_to(largest, true);
   if (!tells_anything({counts, width_, largest})) return whole;
-  return method.kind == Calibration::percentile ? percentile_range(method.percentile)
-                                                : mse_range(range_of(integers));
+  return method.kind == Calibration::percentile
+             ? percentile_range(method.percentile)
+             : mse_range(range_of(integers), method.kind == Calibration::mse_fine);
 }
 
 ValueRange ActivationObserver::percentile_range(double percentile) const {
@@ -178,7 +180,7 @@ ValueRange ActivationObserver::percentile_range(double percentile) const {
   return kept == ValueRange{} ? ValueRange{min_, max_} : kept;
 }
 
-ValueRange ActivationObserver::mse_range(IntegerRange integers) const {
+ValueRange ActivationObserver::mse_range(IntegerRange integers, bool fine) const {
   std::vector<float> centres, weights;
   for (int i = 0; i < 2 * capacity(); ++i) {
     const std::int64_t held = counts_[static_cast<std::size_t>(i)];
@@ -187,7 +189,7 @@ ValueRange ActivationObserver::mse_range(IntegerRange integers) const {
     centres.push_back(static_cast<float>(i < capacity() ? magnitude : -magnitude));
     weights.push_back(static_cast<float>(held));
   }
-  return shrunk_by_error({min_, max_}, integers, centres, weights);
+  return shrunk_by_error({min_, max_}, integers, fine, centres, weights);
 }
 
 }  // namespace bitsmith::quant

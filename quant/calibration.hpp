@@ -52,7 +52,7 @@ class ActivationObserver {
   int capacity() const { return 2 * options_.bins; }  ///< bins of either sign
   std::vector<double> counts_up_to(float largest, bool is_signed) const;
   ValueRange percentile_range(double percentile) const;
-  ValueRange mse_range(IntegerRange integers) const;
+  ValueRange mse_range(IntegerRange integers, bool fine) const;
 
   std::string name_;
   ObserverOptions options_;

@@ -12,7 +12,7 @@ constexpr std::array kRows{
     CalibrationRow{"ema", Calibration::ema, false, false,
      "moving average of each batch's smallest and largest value, rate 0.01", "PyTorch MovingAverageMinMaxObserver"},
     CalibrationRow{"mse", Calibration::mse, true, false,
-     "least squared error among 115 thresholds", "grid search, as in BRECQ's (Li et al. 2021, arXiv:2102.05426)"},
+     "least squared error among the hundredths of the largest magnitude", "grid search, as in BRECQ (Li et al. 2021, arXiv:2102.05426)"},
     CalibrationRow{"kl", Calibration::kl, true, true,
      "least divergence of a histogram from itself at the integers' levels", "TensorRT; NVIDIA Model Optimizer, calib/histogram.py"},
     CalibrationRow{"percentile", Calibration::percentile, true, false,
@@ -21,6 +21,8 @@ constexpr std::array kRows{
      "least divergence of distribution functions, below 5 bits; else minmax", "HAQ (Wang et al. 2019, arXiv:1811.08886), lib/utils/quantize_utils.py"},
     CalibrationRow{"octav", Calibration::octav, true, true,
      "Newton's iteration on clipping noise plus rounding noise", "Sakr et al. 2022, arXiv:2206.06501"},
+    CalibrationRow{"mse_fine", Calibration::mse_fine, true, false,
+     "mse, then eighths of a hundredth around the best: 114 thresholds", "as mse"},
 };
 // clang-format on
 

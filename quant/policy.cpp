@@ -70,11 +70,8 @@ Format read_format(const base::YamlDocument& document, const base::YamlNode& map
   const base::YamlNode& value = required(document, map, "a layer", key);
   const auto format = value.is_scalar() && !value.quoted ? format_of(value.text) : std::nullopt;
   if (!format) {
-    std::vector<std::string> names;
-    for (Format known : all_formats()) names.push_back(known.name());
-    document.fail(value.mark,
-                  fmt::format("{} is {}{}; allowed: {}", key, value.described(),
-                              value.is_scalar() ? base::did_you_mean(value.text, names) : "", allowed));
+    document.fail(value.mark, fmt::format("{} is {}{}; allowed: {}", key, value.described(),
+                                          value.is_scalar() ? format_hint(value.text) : "", allowed));
   }
   return *format;
 }
@@ -120,6 +117,13 @@ std::optional<Format> activation_format(std::string_view text) {
   if (!format) format = find_format(text.starts_with("uint") ? text.substr(1) : text);
   if (!format && text == "uint1") format = Format(1);
   return format && fits_activations(*format) ? format : std::nullopt;
+}
+
+std::string format_hint(std::string_view text) {
+  if (find_format(text)) return ", which no kernel multiplies (bitsmith quantize takes it)";
+  std::vector<std::string> names;
+  for (Format known : all_formats()) names.push_back(known.name());
+  return base::did_you_mean(std::string(text), names);
 }
 
 std::string short_name(Format format) {

@@ -56,6 +56,8 @@ Policy uniform_policy(const NetworkInfo& network, LayerFormats formats);
 /// policy cannot have it for weights, or for activations.
 std::optional<Format> weight_format(std::string_view text);
 std::optional<Format> activation_format(std::string_view text);
+/// What a message adds to a text that is refused: the name that was meant, or that kernels lack the format.
+std::string format_hint(std::string_view text);
 /// As policies, messages and tables write it: bits for integers, else the name.
 std::string short_name(Format format);
 std::string allowed_weight_formats();      ///< "2 to 8, binary, ...": what weight_format takes beside fp32

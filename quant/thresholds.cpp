@@ -10,8 +10,7 @@
 namespace bitsmith::quant {
 namespace {
 
-constexpr int kStartBin =
-    128;  // NVIDIA's first candidate, of 2048 bins: as many as an 8-bit format has levels
+constexpr int kStartBin = 128;  // NVIDIA's first candidate: as many as an 8-bit format has levels
 
 // Sums over the first i bins, i = 0..bins.
 struct Prefix {
@@ -52,7 +51,7 @@ double divergence(const Prefix& prefix, std::span<const double> counts, int bins
 
 }  // namespace
 
-float best_threshold(float max, const std::function<double(float)>& error) {
+float best_threshold(float max, bool fine, const std::function<double(float)>& error) {
   if (max == 0) return 0;
   constexpr int kGrid = 100, kFine = 8;
   double least = std::numeric_limits<double>::infinity();
@@ -70,7 +69,7 @@ float best_threshold(float max, const std::function<double(float)>& error) {
   };
   for (int i = kGrid; i >= 1; --i) consider(i * kFine);
   const int centre = best;
-  for (int step = centre - kFine + 1; step < centre + kFine; ++step)
+  for (int step = centre - kFine + 1; fine && step < centre + kFine; ++step)
     if (step >= 1 && step < kGrid * kFine && step != centre) consider(step);
   return threshold(best);
 }
@@ -83,7 +82,7 @@ bool tells_anything(const HistogramView& histogram) {
   return false;
 }
 
-float mse_threshold(const HistogramView& histogram, IntegerRange range) {
+float mse_threshold(const HistogramView& histogram, IntegerRange range, bool fine) {
   if (!tells_anything(histogram)) return histogram.max;
   std::vector<float> centres, weights;
   for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
@@ -91,7 +90,7 @@ float mse_threshold(const HistogramView& histogram, IntegerRange range) {
     centres.push_back(static_cast<float>((static_cast<double>(i) + 0.5) * histogram.width));
     weights.push_back(static_cast<float>(histogram.counts[i]));
   }
-  return best_threshold(histogram.max, [&](float threshold) {
+  return best_threshold(histogram.max, fine, [&](float threshold) {
     return quantization_error(centres.data(), weights.data(), static_cast<std::int64_t>(centres.size()),
                               scale_of_threshold(threshold, range), range.low, range.high);
   });
@@ -119,7 +118,8 @@ float kl_threshold(const HistogramView& histogram, IntegerRange range) {
   const Prefix prefix(counts);
   double least = std::numeric_limits<double>::infinity();
   int best = bins;
-  for (int i = bins; i >= std::max(bins / 16, std::min(levels, kStartBin)); --i) {
+  const int start = bins > kStartBin ? kStartBin : std::max(bins / 16, 1);
+  for (int i = bins; i >= start; --i) {
     const double kl = divergence(prefix, counts, i, levels);
     if (kl < least) {
       least = kl;

@@ -22,12 +22,13 @@ struct HistogramView {
 /// Whether any but the bin of the maximum and the bin of zero hold something.
 bool tells_anything(const HistogramView& histogram);
 
-/// The threshold in (0, max] with the smallest error(threshold): a grid of 100 thresholds, then a finer one
-/// around the best; of equal errors the larger threshold. 0 for max = 0.
-float best_threshold(float max, const std::function<double(float)>& error);
+/// The threshold in (0, max] with the smallest error(threshold) among max / 100, 2 max / 100, ... max;
+/// `fine`: then among the eighths between the best and its neighbours. Of equal errors the larger threshold.
+/// 0 for max = 0.
+float best_threshold(float max, bool fine, const std::function<double(float)>& error);
 
 /// argmin of the mean (Q(x) - x)^2, every bin at its centre.
-float mse_threshold(const HistogramView& histogram, IntegerRange range);
+float mse_threshold(const HistogramView& histogram, IntegerRange range, bool fine);
 
 /// The lower edge of the first bin up to which at least `percentile` percent of the values lie, as NVIDIA's
 /// calibrator has it; where that is zero, the bin's upper edge.
@@ -35,8 +36,8 @@ float percentile_threshold(const HistogramView& histogram, double percentile);
 
 /// TensorRT's rule in the form of NVIDIA's calibrator: the i bins that, clipped mass put into the last of
 /// them, lie nearest (Kullback-Leibler) to themselves spread over the quantizer's levels. 2^(b-1) levels
-/// signed, 2^b unsigned; candidates from bin 128 of 2048 on (of other numbers of bins 1/16, or as many as
-/// there are levels up to 128); ties to the larger. The spike at zero is left out: the first bin counts as
+/// signed, 2^b unsigned; candidates from bin 128 on (of no more bins than that, from 1/16 of
+/// them); ties to the larger. The spike at zero is left out: the first bin counts as
 /// much as the second.
 float kl_threshold(const HistogramView& histogram, IntegerRange range);
 

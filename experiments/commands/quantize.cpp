@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -39,6 +40,9 @@ QuantizationReport report_of(const TensorInput& tensor, const quant::Encoded& en
           quant::effective_bits(encoded)};
 }
 
+/// NaN has no sign.
+double plain(double value) { return std::isnan(value) ? std::abs(value) : value; }
+
 /// JSON has no infinity and no NaN.
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
@@ -70,8 +74,9 @@ void quantize_into_one(const TensorInput& tensor, const QuantizeOptions& options
   streams.out << fmt::format(
       "{} [{}] in {}: SQNR {:.2f} dB, MSE {:.6g}, maximum error {:.6g}, cosine {:.6f}, clipped {:.4f} %, "
       "effective bits {:.4f}\n",
-      tensor.source, fmt::join(tensor.shape, ", "), format.name(), report.error.sqnr_db, report.error.mse,
-      report.error.max_error, report.error.cosine, 100 * report.clipped, report.effective_bits);
+      tensor.source, fmt::join(tensor.shape, ", "), format.name(), plain(report.error.sqnr_db),
+      plain(report.error.mse), plain(report.error.max_error), report.error.cosine, 100 * report.clipped,
+      report.effective_bits);
   if (!options.output.empty()) streams.out << "written: " << options.output << "\n";
 }
 
@@ -116,7 +121,15 @@ void quantize(const QuantizeOptions& options, const Streams& streams) {
   if (!options.output.empty()) check_output_name(options.output);
   const bool all = options.format == "all";
   if (!all) encoding_options(options, format_of(options));  // before a large file is read
+  std::error_code ignored;
+  if (!options.output.empty() &&
+      std::filesystem::equivalent(options.output, tensor_file(options.tensor, options.dataset), ignored))
+    throw base::UserError(fmt::format("quantize: --output: {} is the input; it is kept", options.output));
   const TensorInput tensor = read_tensor(options.tensor, options.dataset);
+  const int rank = static_cast<int>(tensor.shape.size());
+  if (options.axis && rank > 0 && (*options.axis < -rank || *options.axis >= rank))
+    throw base::UserError(fmt::format("quantize: --axis: got {}, allowed for {}: {} to {}", *options.axis,
+                                      tensor.source, -rank, rank - 1));
   if (all)
     compare_all(tensor, options, streams);
   else

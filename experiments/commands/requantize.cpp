@@ -47,9 +47,16 @@ quant::OutputIntegers output_integers(const RequantizeOptions& options) {
   const bool is_signed = format.row().is_signed;
   const int least = is_signed ? -128 : 0, most = is_signed ? 127 : 255;
   quant::OutputIntegers out{options.zero_point, std::max(least, options.low), std::min(most, options.high)};
-  if (out.low > out.high || options.zero_point < least || options.zero_point > most)
-    throw base::UserError(
-        fmt::format("requantize: --zero-point, --low and --high lie in {} to {}, low first", least, most));
+  const auto check = [&](const char* option, int value, bool given) {
+    if (given && (value < least || value > most))
+      throw base::UserError(fmt::format("requantize: {}: got {}, allowed for {}: {} to {}", option, value,
+                                        options.format, least, most));
+  };
+  check("--zero-point", options.zero_point, true);
+  check("--low", options.low, options.low != std::numeric_limits<int>::min());
+  check("--high", options.high, options.high != std::numeric_limits<int>::max());
+  if (out.low > out.high)
+    throw base::UserError(fmt::format("requantize: --low {} is above --high {}", options.low, options.high));
   return out;
 }
 
@@ -64,6 +71,7 @@ void requantize(const RequantizeOptions& options, const Streams& streams) {
     throw base::UserError(fmt::format("requantize: --output: '{}' does not end in .npy", options.output));
   const base::NpyArray array = base::read_npy(options.accumulators);
   const std::vector<std::int64_t> accumulators = array.integers();
+  if (accumulators.empty()) throw base::UserError(fmt::format("{}: holds no accumulators", array.source));
   const std::size_t channels = options.multipliers.size();
   const std::uint64_t last = array.shape.empty() ? 1 : array.shape.back();
   if (channels != 1 && channels != last)

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "quant/base/nearest.hpp"
+#include "quant/policy.hpp"
 
 namespace bitsmith::experiments {
 
@@ -69,11 +70,7 @@ class ValueReader {
     if (node.is_null()) return "; leave the key out for its default";
     if (!node.is_scalar()) return {};
     if (!field_.choices.empty()) return base::did_you_mean(node.text, field_.choices);
-    if (field_.format_of != nullptr && !node.quoted) {
-      std::vector<std::string> names;
-      for (quant::Format format : quant::all_formats()) names.push_back(format.name());
-      return base::did_you_mean(node.text, names);
-    }
+    if (field_.format_of != nullptr && !node.quoted) return quant::format_hint(node.text);
     const bool wants_text = std::holds_alternative<std::string*>(value_);
     const bool octal = node.text.size() > 1 && node.text.find_first_not_of("0123456789") == std::string::npos;
     if (node.quoted && !wants_text) return "; write it without quotes";

@@ -108,9 +108,9 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   const auto beside = [&](const char* extension) {
     return fs::path(config.output).replace_extension(extension);
   };
-  report.model = beside(".bsm").string();
+  report.model = beside(".ptq.bsm").string();
   trainer::save_model(model, report.model);
-  base::replace_file(beside(".policy.yaml"), quant::policy_to_yaml(network, report.policy));
+  base::replace_file(beside(".ptq.policy.yaml"), quant::policy_to_yaml(network, report.policy));
   base::replace_file(beside(".ptq.json"), ptq_json(report) + "\n");
   return report;
 }

@@ -27,8 +27,8 @@ struct PtqReport {
 
 /// Trains or loads the fp32 network (see obtain_network: an interrupted training goes on), quantizes it after
 /// training as config.ptq says, lowers it to integers and runs those. Leaves beside config.output, x.h5: the
-/// deployed model x.bsm, x.policy.yaml, and the report as x.ptq.json. Throws UserError before anything is
-/// trained for a policy that does not fit the network.
+/// deployed model x.ptq.bsm, x.ptq.policy.yaml, and the report as x.ptq.json. Throws UserError before
+/// anything is trained for a policy that does not fit the network.
 PtqReport run_ptq(const Config& config, const Reporter& reporter);
 
 std::string ptq_text(const PtqReport& report);

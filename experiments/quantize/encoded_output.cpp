@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "quant/base/error.hpp"
@@ -81,12 +83,24 @@ void write_hdf5(const std::string& path, const Encoded& encoded, std::span<const
   });
 }
 
+constexpr const char* kBesideNpy[] = {"codes",      "packed",       "scales",       "zero_points",
+                                      "codebook",   "slice_scales", "block_scales", "block_scale_codes",
+                                      "pair_shifts"};
+
+/// The dequantized tensor comes last: where it is new, all are. What an earlier format had and this one has
+/// not is removed.
 void write_npys(const std::string& path, const Encoded& encoded, std::span<const float> dequantized) {
   const std::string stem = path.substr(0, path.size() - std::string_view(".npy").size());
+  const auto beside = [&](const std::string& name) { return fmt::format("{}.{}.npy", stem, name); };
+  std::set<std::string> written;
   visit_arrays(encoded, dequantized, [&](const std::string& name, auto values, const Extents& shape) {
-    const std::string file = name == "dequantized" ? path : fmt::format("{}.{}.npy", stem, name);
-    base::write_npy(file, values, shape);
+    if (name == "dequantized") return;
+    base::write_npy(beside(name), values, shape);
+    written.insert(name);
   });
+  for (const char* name : kBesideNpy)
+    if (!written.contains(name)) std::filesystem::remove(beside(name));
+  base::write_npy(path, dequantized, extents(encoded.shape));
 }
 
 }  // namespace

@@ -28,20 +28,23 @@ std::size_t word(const char* option, const std::string& text, const std::vector<
   return static_cast<std::size_t>(found - allowed.begin());
 }
 
-void in_range(const char* option, double value, double low, double high) {
+template <typename Number>
+void in_range(const char* option, Number value, Number low, Number high) {
   if (!(value >= low && value <= high))
-    throw base::UserError(
-        fmt::format("quantize: {}: got {:g}, allowed: {:g} to {:g}", option, value, low, high));
+    throw base::UserError(fmt::format("quantize: {}: got {}, allowed: {} to {}", option, value, low, high));
 }
 
 /// What the words say, whatever the format.
 EncodingOptions common_options(const QuantizeOptions& options) {
-  in_range("--percentile", options.percentile, 0, 100);
-  in_range("--bins", options.bins, 2, 1 << 20);
+  in_range("--percentile", options.percentile, 1.0, 100.0);
+  in_range("--bins", options.bins, 128, 65536);
   in_range("--block", options.block, 0, std::numeric_limits<int>::max());
+  in_range("--scale-bits", options.scale_bits, 1, 16);
+  in_range("--kmeans-iterations", options.kmeans_iterations, 1, 1'000'000);
+  in_range("--seed", options.seed, std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
   EncodingOptions encoding;
   encoding.block = options.block;
-  encoding.axis = options.axis;
+  encoding.axis = options.axis.value_or(-1);
   encoding.percentile = options.percentile;
   encoding.bins = options.bins;
   encoding.rounding = word("--rounding", options.rounding, {"even", "away"}) == 0 ? quant::Rounding::even
@@ -49,7 +52,7 @@ EncodingOptions common_options(const QuantizeOptions& options) {
   encoding.scale_rule =
       word("--scale", options.scale, {"range", "one"}) == 0 ? quant::ScaleRule::range : quant::ScaleRule::one;
   encoding.saturate = !options.no_saturation;
-  encoding.seed = options.seed;
+  encoding.seed = static_cast<std::uint64_t>(options.seed);
   encoding.scale_bits = options.scale_bits;
   encoding.kmeans_init = static_cast<quant::KmeansInit>(
       word("--kmeans-init", options.kmeans_init, {"linear", "density", "plus_plus", "binned", "optimal"}));
@@ -62,8 +65,10 @@ EncodingOptions common_options(const QuantizeOptions& options) {
 
 void set_slices(const QuantizeOptions& options, Format format, EncodingOptions& encoding) {
   if (options.granularity.empty()) return;
-  const quant::Slicing slicing =
-      quant::parse_slicing(options.granularity, options.axis, "quantize: --granularity");
+  quant::Slicing slicing =
+      quant::parse_slicing(options.granularity, options.axis.value_or(-1), "quantize: --granularity");
+  const bool names_no_axis = options.granularity == "channel" || options.granularity == "token";
+  if (names_no_axis && options.axis) slicing.axis = *options.axis;
   // Of formats with blocks of their own, a group is one.
   if (slicing.grain == quant::Grain::group && format.row().block > 0) {
     encoding.block = slicing.size;
@@ -75,6 +80,9 @@ void set_slices(const QuantizeOptions& options, Format format, EncodingOptions& 
 
 void set_scheme(const QuantizeOptions& options, Format format, EncodingOptions& encoding) {
   const bool is_signed = format.row().is_signed;
+  if (!options.range.empty() && format.row().kind != FormatKind::integer)
+    throw base::UserError(
+        fmt::format("quantize: --range: {} has no such choice; int2 to int16 have", format.name()));
   if (!options.scheme.empty()) {
     const bool affine = word("--scheme", options.scheme, {"symmetric", "affine"}) == 1;
     if (affine) encoding.scheme = quant::Scheme::affine;
@@ -114,16 +122,18 @@ void add_quantize_options(CLI::App& command, QuantizeOptions& options) {
       ->type_name("RANGE");
   command
       .add_option("--granularity", options.granularity,
-                  "what shares a scale: tensor, channel:AXIS, group:SIZE[:AXIS], token; default tensor")
+                  "what shares a scale: tensor, channel[:AXIS], group:SIZE[:AXIS] (or vector, block), "
+                  "token[:AXIS]; default tensor")
       ->type_name("WORD");
-  command.add_option("--axis", options.axis, "along which groups and blocks run; default the last");
+  command.add_option("--axis", options.axis,
+                     "along which groups and blocks run, default the last; of channel: which");
   command.add_option("--block", options.block, "elements of a format's own blocks; default the format's");
   command
       .add_option("--calibration", options.calibration,
                   "how an integer's range is found: " + base::join_names(quant::calibration_names()))
       ->type_name("METHOD")
       ->capture_default_str();
-  command.add_option("--percentile", options.percentile, "of --calibration percentile")
+  command.add_option("--percentile", options.percentile, "of --calibration percentile, 1 to 100")
       ->capture_default_str();
   command.add_option("--bins", options.bins, "of the histograms of --calibration kl")->capture_default_str();
   command.add_option("--rounding", options.rounding, "of halves: even or away (from zero)")
@@ -190,23 +200,27 @@ void apply_options_file(CLI::App& command, const std::string& file) {
 
 Format format_of(const QuantizeOptions& options) {
   std::string name = options.format;
-  if (options.bits != 0) {
+  if (options.is_unsigned && (!options.bits || (!name.empty() && name != "uint")))
+    throw base::UserError("quantize: --unsigned goes with --bits and no --format; or name uint1 to uint16");
+  if (options.bits) {
     if (name.empty()) name = options.is_unsigned ? "uint" : "int";
     for (const quant::FormatRow& row : quant::format_rows()) {
       const bool is_named = row.numbered && (name == row.name || name + "_" == row.name);
       if (!is_named) continue;
-      in_range("--bits", options.bits, row.low_bits, row.high_bits);
-      return {row.code + options.bits};
+      in_range("--bits", *options.bits, row.low_bits, row.high_bits);
+      return {row.code + *options.bits};
     }
     const Format format = quant::format_named(name, "quantize: --format");
-    if (format.element_bits() != options.bits)
-      throw base::UserError(fmt::format("quantize: --bits: got {}, but {} has {}", options.bits,
+    if (format.element_bits() != *options.bits)
+      throw base::UserError(fmt::format("quantize: --bits: got {}, but {} has {}", *options.bits,
                                         format.name(), format.element_bits()));
     return format;
   }
   if (name.empty())
     throw base::UserError("quantize: into what? Give --format NAME, or --format all; --list describes them");
-  return quant::format_named(name, "quantize: --format");
+  const Format format = quant::format_named(name, "quantize: --format");
+  if (format.is_float()) throw base::UserError("quantize: --format: fp32 is what tensors are in already");
+  return format;
 }
 
 EncodingOptions encoding_options(const QuantizeOptions& options, Format format) {

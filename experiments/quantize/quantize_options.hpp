@@ -2,6 +2,7 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,14 +15,15 @@ struct QuantizeOptions {
   std::string tensor, dataset, output;
   std::string config;  ///< YAML file of further options
   std::string format;  ///< a name, "all", or a family whose bits are in `bits`
-  int bits = 0;
+  std::optional<int> bits;
   bool is_unsigned = false;
   std::string scheme, range, granularity, calibration = "minmax", rounding = "even", scale = "range";
   std::string kmeans_init = "binned";
-  int axis = -1, block = 0, bins = 2048, scale_bits = 4, kmeans_iterations = 300;
+  std::optional<int> axis;
+  int block = 0, bins = 2048, scale_bits = 4, kmeans_iterations = 300;
   double percentile = 99.99;
   bool no_saturation = false;
-  std::uint64_t seed = 1;
+  std::int64_t seed = 1;
   bool list = false, json = false;
 };
 void add_quantize_options(CLI::App& command, QuantizeOptions& options);

@@ -71,26 +71,46 @@ TensorInput from_npy(const base::NpyArray& array) {
   return tensor;
 }
 
-void list_datasets(const hdf5::File& file, const std::string& group, std::vector<std::string>& names) {
+bool is_tensor(const hdf5::File& file, const std::string& path) try {
+  const auto type = file.type(path);
+  return type == hdf5::ElementType::float32 || type == hdf5::ElementType::float64;
+} catch (const base::UserError&) {
+  return false;  // a link to nothing, a named type
+}
+
+/// Depth first. Links may make circles, and files may be hostile: what lies deep, or behind very many
+/// objects, is found by name only.
+void list_datasets(const hdf5::File& file, const std::string& group, int depth, int& left,
+                   std::vector<std::string>& names) {
+  constexpr int kDeepest = 8;
   for (const std::string& child : file.children(group.empty() ? "/" : group)) {
+    if (--left < 0) return;
     const std::string path = group.empty() ? child : group + "/" + child;
     if (file.is_group(path)) {
-      list_datasets(file, path, names);
-    } else if (const auto type = file.type(path);
-               type == hdf5::ElementType::float32 || type == hdf5::ElementType::float64) {
+      if (depth < kDeepest) list_datasets(file, path, depth + 1, left, names);
+    } else if (is_tensor(file, path)) {
       names.push_back(path);
     }
   }
 }
 
-TensorInput from_hdf5(const std::string& path, std::string dataset) {
-  const hdf5::File file = hdf5::File::open(path);
+std::string choose_dataset(const hdf5::File& file, const std::string& path, std::string wanted) {
+  if (wanted.starts_with('/')) wanted.erase(0, 1);
+  if (!wanted.empty() && file.exists(wanted) && !file.is_group(wanted)) {
+    if (is_tensor(file, wanted)) return wanted;
+    throw base::UserError(fmt::format("{}: '{}' is no dataset of float32 or float64 numbers", path, wanted));
+  }
   std::vector<std::string> names;
-  list_datasets(file, "", names);
-  if (dataset.starts_with('/')) dataset.erase(0, 1);
-  if (!dataset.empty() && file.exists(dataset) && std::ranges::find(names, dataset) == names.end())
-    throw base::UserError(fmt::format("{}: '{}' is no dataset of float32 or float64 numbers", path, dataset));
-  dataset = choose(path, names, dataset);
+  int left = 2000;
+  list_datasets(file, "", 0, left, names);
+  if (names.empty())
+    throw base::UserError(fmt::format("{}: holds no dataset of float32 or float64 numbers", path));
+  return choose(path, names, wanted);
+}
+
+TensorInput from_hdf5(const std::string& path, const std::string& wanted) {
+  const hdf5::File file = hdf5::File::open(path);
+  const std::string dataset = choose_dataset(file, path, wanted);
   TensorInput tensor;
   tensor.source = fmt::format("{}: {}", path, dataset);
   if (file.type(dataset) == hdf5::ElementType::float32) {
@@ -114,6 +134,10 @@ TensorInput from_npz(const std::string& path, const std::string& dataset) {
 }
 
 }  // namespace
+
+std::string tensor_file(const std::string& text, const std::string& dataset) {
+  return split_name(text, dataset).first;
+}
 
 TensorInput read_tensor(const std::string& text, const std::string& dataset) {
   const auto [file, name] = split_name(text, dataset);

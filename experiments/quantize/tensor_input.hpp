@@ -20,4 +20,7 @@ struct TensorInput {
 /// of another kind than their name says, or hold anything but float32 and float64 numbers.
 TensorInput read_tensor(const std::string& file, const std::string& dataset);
 
+/// The file alone of what read_tensor is given.
+std::string tensor_file(const std::string& file, const std::string& dataset);
+
 }  // namespace bitsmith::experiments

@@ -20,9 +20,10 @@ bool has_own_blocks_only(FormatKind kind) {
 }
 
 void check_slices(Format format, const FormatRow& row, const EncodingOptions& options) {
-  require_option(format, options.slicing.grain == Grain::tensor || !has_own_blocks_only(row.kind),
-                 "its scales belong to its own blocks (option block), not to channels or groups; leave the "
-                 "slicing at 'tensor'");
+  require_option(
+      format, options.slicing.grain == Grain::tensor || !has_own_blocks_only(row.kind),
+      "its scales belong to its own blocks, not to channels; leave the granularity at 'tensor', or "
+      "set the block");
   require_option(format, options.slicing.grain != Grain::group || row.kind != FormatKind::vector_scaled,
                  "a second scale covers the tensor or a channel, not a group; its vectors are option block");
   require_option(format, options.block == 0 || row.block > 0,
@@ -48,7 +49,7 @@ void check_options(Format format, const EncodingOptions& options) {
                  "only int and uint formats have zero points (scheme affine)");
   require_option(format,
                  !options.full_range || (integer && row.is_signed && options.scheme == Scheme::symmetric),
-                 "full_range is of symmetric int formats only");
+                 "a full range is a choice of symmetric int formats only");
   require_option(format, !options.symmetric_unsigned || (integer && !row.is_signed),
                  "symmetric_unsigned is of uint formats only");
   check_slices(format, row, options);
@@ -63,7 +64,7 @@ void check_options(Format format, const EncodingOptions& options) {
       format, row.kind != FormatKind::vector_scaled || (options.scale_bits >= 1 && options.scale_bits <= 16),
       fmt::format("scale_bits {} is not in 1 to 16", options.scale_bits));
   require_option(format, row.kind != FormatKind::kmeans || options.kmeans_iterations >= 1,
-                 fmt::format("kmeans_iterations {} is below 1", options.kmeans_iterations));
+                 fmt::format("{} iterations of k-means are below 1", options.kmeans_iterations));
   require_option(
       format, options.calibration == Calibration::minmax || (integer && options.scale_rule != ScaleRule::one),
       "ranges other than minmax are of int and uint formats only");

@@ -46,7 +46,7 @@ constexpr std::array kRows{
     FormatRow{"ternary", ternary, 603, 2, 2, false, true, 0, 0, kExact,
      "-1, 0, +1 times the mean of what exceeds 0.7 mean |x|", "Li et al. 2016 (TWN), arXiv:1605.04711"},
     FormatRow{"ttq", ternary, 604, 2, 2, false, true, 0, 0, kExact,
-     "-Wn, 0, +Wp beyond 0.05 max |x|; Wp and Wn can be trained", "Zhu et al. 2017 (TTQ), arXiv:1612.01064"},
+     "-Wn, 0, +Wp beyond 0.05 max |x|; Wp and Wn are the means of what is kept on either side", "Zhu et al. 2017 (TTQ), arXiv:1612.01064"},
     FormatRow{"bitnet", ternary, 605, 2, 2, false, true, 0, 0, kNotIdempotent,
      "round(x / mean |x|) clipped to -1 .. 1, times mean |x|", "Ma et al. 2024 (BitNet b1.58), arXiv:2402.17764"},
     FormatRow{"fp8_e4m3", minifloat, 701, 8, 8, false, true, 0, 0, kExact,

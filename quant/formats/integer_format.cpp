@@ -37,6 +37,12 @@ ValueRange calibrated_slice(std::span<const float> part, const Encoded& to) {
   // An unsigned format with its zero point in the middle looks at values of both signs.
   const bool is_signed = to.format.row().is_signed || to.options.symmetric_unsigned;
   const int bits = to.format.element_bits();
+  const Calibration method = to.options.calibration;
+  if (is_mse(method) && (to.options.full_range || to.options.symmetric_unsigned)) {
+    const float threshold =
+        full_range_threshold(part, bits, method == Calibration::mse_fine, to.format.name());
+    return {-threshold, threshold};
+  }
   return calibrated_range(part, {is_affine(to) ? bits : std::max(bits, 2), is_signed, is_affine(to)},
                           {to.options.calibration, to.options.percentile, to.options.bins}, to.format.name());
 }

@@ -74,15 +74,15 @@ BOOST_AUTO_TEST_CASE(it_trains_quantizes_and_runs_on_integers) {
     BOOST_TEST(layer["output_cosine"].get<double>() > 0.9);
   }
   BOOST_TEST(json::parse(base::read_file(experiment.path("a.ptq.json"))) == report);
-  BOOST_TEST(base::read_file(experiment.path("a.policy.yaml")).find("conv2") != std::string::npos);
+  BOOST_TEST(base::read_file(experiment.path("a.ptq.policy.yaml")).find("conv2") != std::string::npos);
 
   // The model is one that `infer` runs, and the policy one that ptq takes.
   const auto inferred = base::run_process(
-      {BITSMITH_EXECUTABLE, "infer", experiment.path("a.bsm"), experiment.path("test.h5"), "--json"}, "",
+      {BITSMITH_EXECUTABLE, "infer", experiment.path("a.ptq.bsm"), experiment.path("test.h5"), "--json"}, "",
       kTimeout_s);
   BOOST_REQUIRE_MESSAGE(inferred.exit_code == 0, inferred.err);
   BOOST_TEST(json::parse(inferred.out)["accuracy"].get<double>() > 0.3);
-  const json again = experiment.run({"--set", "ptq.policy=" + experiment.path("a.policy.yaml")});
+  const json again = experiment.run({"--set", "ptq.policy=" + experiment.path("a.ptq.policy.yaml")});
   BOOST_TEST(essence(again) == essence(report));
 }
 

@@ -1,5 +1,6 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -112,6 +113,41 @@ BOOST_AUTO_TEST_CASE(tensors_are_found_in_hdf5_files) {
              said.err);
 }
 
+BOOST_AUTO_TEST_CASE(files_whose_links_make_circles_or_lead_nowhere_are_read) {
+  const Files files;
+  const std::string circle = (files.folder / "circle.h5").string();
+  const auto made = base::run_process({"/usr/bin/python3", "-c",
+                                       "import h5py, numpy, sys\nf = h5py.File(sys.argv[1], 'w')\nf['a'] = "
+                                       "numpy.ones(4, 'f4')\nf['g'] = f['/']\n"
+                                       "f['nowhere'] = h5py.SoftLink('/gone')\n",
+                                       circle},
+                                      "", kTimeout_s);
+  BOOST_REQUIRE_MESSAGE(made.exit_code == 0, made.err);
+  BOOST_TEST(json_of({circle, "--dataset", "a", "--format", "int8"})["shape"] == nlohmann::json({4}));
+  const auto said = quantize({circle, "--format", "int8"});
+  BOOST_TEST(said.exit_code == 2);
+  BOOST_TEST(said.err.find("name one with --dataset") != std::string::npos, said.err);
+}
+
+BOOST_AUTO_TEST_CASE(what_an_earlier_format_left_beside_a_npy_file_goes) {
+  const Files files;
+  const std::string out = (files.folder / "out.npy").string();
+  quantize({files.tensor, "--format", "uint8", "--output", out});
+  BOOST_TEST(std::filesystem::exists(files.folder / "out.zero_points.npy"));
+  quantize({files.tensor, "--format", "int8", "--output", out});
+  BOOST_TEST(!std::filesystem::exists(files.folder / "out.zero_points.npy"));
+  BOOST_TEST(std::filesystem::exists(files.folder / "out.scales.npy"));
+}
+
+BOOST_AUTO_TEST_CASE(an_axis_is_that_of_channels_too) {
+  const Files files;
+  BOOST_TEST(
+      json_of({files.tensor, "--format", "int4", "--granularity", "channel", "--axis", "1"})["scales"] == 10);
+  BOOST_TEST(json_of({files.tensor, "--format", "int4", "--granularity", "channel"})["scales"] == 6);
+  BOOST_TEST(json_of({files.tensor, "--format", "int4", "--granularity", "token", "--axis", "0"})["scales"] ==
+             70);
+}
+
 BOOST_AUTO_TEST_CASE(comparing_all_shows_each_format_once_in_order_of_bits) {
   const Files files;
   const auto all = json_of({files.tensor, "--format", "all", "--granularity", "group:5"});
@@ -132,7 +168,7 @@ BOOST_AUTO_TEST_CASE(the_list_names_everything) {
   for (const char* word : {"int2 .. int16", "nvfp4", "octav", "token", "away"})
     BOOST_TEST(text.out.find(word) != std::string::npos, word);
   BOOST_TEST(list["formats"].size() == quant::all_formats().size());
-  BOOST_TEST(list["calibrations"].size() == 7u);
+  BOOST_TEST(list["calibrations"].size() == 8u);
 }
 
 BOOST_AUTO_TEST_CASE(bits_and_a_family_name_a_format) {
@@ -175,6 +211,14 @@ BOOST_AUTO_TEST_CASE(mistakes_are_told_with_what_is_allowed) {
       {{files.tensor, "--format", "int99"}, "there is no format 'int99'; allowed: int2 to int16"},
       {{files.tensor, "--format", "mxpf4"}, "did you mean 'mxfp4'?"},
       {{files.tensor, "--bits", "1"}, "--bits: got 1, allowed: 2 to 16"},
+      {{files.tensor, "--format", "fp32"}, "fp32 is what tensors are in already"},
+      {{files.tensor, "--bits", "0"}, "--bits: got 0, allowed: 2 to 16"},
+      {{files.tensor, "--format", "int4", "--unsigned"}, "--unsigned goes with --bits"},
+      {{files.tensor, "--format", "kmeans3", "--range", "narrow"}, "kmeans3 has no such choice"},
+      {{files.tensor, "--format", "int4", "--axis", "9"}, "--axis: got 9"},
+      {{files.tensor, "--format", "int4", "--seed", "-1"}, "--seed: got -1"},
+      {{files.tensor, "--format", "int4", "--bins", "7"}, "--bins: got 7, allowed: 128 to 65536"},
+      {{files.tensor, "--format", "int4", "--output", files.tensor}, "is the input; it is kept"},
       {{files.tensor}, "Give --format NAME"},
       {{}, "which tensor?"},
       {{files.tensor, "--format", "int4", "--granularity", "channel:3"}, "has no axis 3; allowed: -3 to 2"},

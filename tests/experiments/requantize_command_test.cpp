@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(multipliers_and_mistakes_are_told) {
       {{file, "--multiplier", "0.5", "--rule", "fp23"}, "did you mean 'fp32'?"},
       {{file, "--multiplier", "0.5", "--multiplier", "0.5", "--multiplier", "0.5"}, "give 1 or 2"},
       {{file, "--multiplier", "0.5", "--format", "int4"}, "allowed: int8, uint8"},
-      {{file, "--multiplier", "0.5", "--low", "9", "--high", "1"}, "low first"},
+      {{file, "--multiplier", "0.5", "--low", "9", "--high", "1"}, "--low 9 is above --high 1"},
   };
   for (const auto& [words, expected] : cases) {
     const auto said = requantize(words);

@@ -131,8 +131,8 @@ BOOST_AUTO_TEST_CASE(the_table_has_a_row_for_every_name) {
     BOOST_TEST(!row.what.empty());
     BOOST_TEST(!row.source.empty());
   }
-  BOOST_TEST(calibration_names() ==
-                 (std::vector<std::string>{"minmax", "ema", "mse", "kl", "percentile", "kl_haq", "octav"}),
+  BOOST_TEST(calibration_names() == (std::vector<std::string>{"minmax", "ema", "mse", "kl", "percentile",
+                                                              "kl_haq", "octav", "mse_fine"}),
              boost::test_tools::per_element());
 }
 
@@ -303,10 +303,33 @@ BOOST_AUTO_TEST_CASE(what_is_not_finite_is_refused_by_name) {
 
 BOOST_AUTO_TEST_CASE(a_method_that_knows_no_zero_point_is_refused_with_those_that_do) {
   const std::vector<float> x{1, 2};
-  BOOST_TEST(problem_of([&] {
-               calibrated_range(x, {8, true, true}, Calibration::kl_haq, "fc");
-             }) ==
-             "fc: calibration 'kl_haq' knows no zero point; allowed here: minmax, ema, mse, percentile");
+  BOOST_TEST(
+      problem_of([&] {
+        calibrated_range(x, {8, true, true}, Calibration::kl_haq, "fc");
+      }) ==
+      "fc: calibration 'kl_haq' knows no zero point; allowed here: minmax, ema, mse, percentile, mse_fine");
+}
+
+BOOST_AUTO_TEST_CASE(mse_of_a_full_range_is_the_best_of_its_own_grid) {
+  const auto x = sample(3000, 4, 0, true);
+  float max = 0;
+  for (float v : x) max = std::max(max, std::abs(v));
+  for (int bits : {2, 3, 4}) {
+    const int half = 1 << (bits - 1);
+    const auto error = [&](float threshold) {
+      double sum = 0;
+      const double scale = static_cast<double>(threshold) / (half - 0.5);
+      for (float v : x) {
+        const double q =
+            std::clamp(std::nearbyint(static_cast<double>(v) / scale), double(-half), half - 1.0);
+        sum += std::pow(q * scale - static_cast<double>(v), 2);
+      }
+      return sum;
+    };
+    double least = INFINITY;
+    for (int i = 1; i <= 100; ++i) least = std::min(least, error(max * static_cast<float>(i) / 100));
+    BOOST_TEST(error(full_range_threshold(x, bits, false, "x")) <= least * (1 + 1e-5));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -35,7 +35,7 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
   BOOST_TEST(problem_of("quantization: {weight_calibration: ema}\n") ==
              "c.yaml:3:16: quantization.weight_calibration: weights are seen once, so a moving average means "
              "nothing; "
-             "allowed: minmax, mse, kl, percentile, kl_haq, octav");
+             "allowed: minmax, mse, kl, percentile, kl_haq, octav, mse_fine");
   BOOST_TEST(problem_of("data: {train_images: 100}\nevaluator: {recalibration_images: 50}\n") ==
              "c.yaml:3:8: data.train_images: 512 images of a training part of 100; make "
              "quantization.calibration_images at most data.train_images");

@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE(what_a_format_does_not_have_is_refused_with_a_reason) {
   BOOST_TEST(message(kMxfp4, [](auto& o) { o.scheme = Scheme::affine; }) ==
              "mxfp4: only int and uint formats have zero points (scheme affine)");
   BOOST_TEST(message(named("uint4"), [](auto& o) { o.full_range = true; }) ==
-             "uint4: full_range is of symmetric int formats only");
+             "uint4: a full range is a choice of symmetric int formats only");
   BOOST_TEST(message(4, [](auto& o) { o.symmetric_unsigned = true; }) ==
              "int4: symmetric_unsigned is of uint formats only");
   BOOST_TEST(message(4, [](auto& o) { o.block = 32; }) ==
@@ -48,10 +48,9 @@ BOOST_AUTO_TEST_CASE(what_a_format_does_not_have_is_refused_with_a_reason) {
   BOOST_TEST(message(kMxfp4, [](auto& o) { o.block = -1; }) == "mxfp4: block -1 is below 1");
   BOOST_TEST(message(named("mx6"), [](auto& o) { o.block = 5; }) ==
              "mx6: block 5 is odd, but every two elements of a block share a bit of exponent");
-  BOOST_TEST(
-      message(kNvfp4, [](auto& o) { o.slicing.grain = Grain::channel; }) ==
-      "nvfp4: its scales belong to its own blocks (option block), not to channels or groups; leave the "
-      "slicing at 'tensor'");
+  BOOST_TEST(message(kNvfp4, [](auto& o) { o.slicing.grain = Grain::channel; }) ==
+             "nvfp4: its scales belong to its own blocks, not to channels; leave the granularity at "
+             "'tensor', or set the block");
   BOOST_TEST(
       message(named("vsq4"), [](auto& o) { o.slicing.grain = Grain::group; }) ==
       "vsq4: a second scale covers the tensor or a channel, not a group; its vectors are option block");
@@ -64,7 +63,7 @@ BOOST_AUTO_TEST_CASE(what_a_format_does_not_have_is_refused_with_a_reason) {
       "fp4_e2m1: has neither infinity nor NaN for what is too large; only fp8_e4m3 and fp8_e5m2 can go "
       "without saturation");
   BOOST_TEST(message(named("kmeans4"), [](auto& o) { o.kmeans_iterations = 0; }) ==
-             "kmeans4: kmeans_iterations 0 is below 1");
+             "kmeans4: 0 iterations of k-means are below 1");
 }
 
 BOOST_AUTO_TEST_CASE(what_a_format_has_is_accepted) {
