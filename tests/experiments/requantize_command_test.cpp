@@ -34,6 +34,21 @@ BOOST_AUTO_TEST_CASE(the_rules_round_their_own_way) {
   BOOST_TEST(codes("fp32") == (Codes{0, 0, 2, -2, 127, -128}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(quantized_tensors_are_added_in_integers) {
+  const tests::TemporaryFolder folder;
+  const std::string a = (folder / "a.npy").string(), b = (folder / "b.npy").string();
+  base::write_npy(a, std::span<const std::int32_t>(std::vector<std::int32_t>{10, 50, -100}), {3});
+  base::write_npy(b, std::span<const std::int32_t>(std::vector<std::int32_t>{4, -20, 100}), {3});
+  const auto said = requantize({a, "--add", b, "--scales", "0.1", "0.2", "0.25", "--zero-points", "2", "-3",
+                                "--zero-point", "5", "--json"});
+  BOOST_REQUIRE_MESSAGE(said.exit_code == 0, said.err);
+  // (0.1 (a - 2) + 0.2 (b + 3)) / 0.25 + 5
+  BOOST_TEST(nlohmann::json::parse(said.out)["codes"] == nlohmann::json({14, 11, 47}));
+  const auto refused = requantize({a, "--add", b});
+  BOOST_TEST(refused.exit_code == 2);
+  BOOST_TEST(refused.err.find("--scales A B SUM") != std::string::npos, refused.err);
+}
+
 BOOST_AUTO_TEST_CASE(multipliers_and_mistakes_are_told) {
   const tests::TemporaryFolder folder;
   const std::string file = (folder / "acc.npy").string();
