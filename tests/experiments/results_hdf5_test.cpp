@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(h5py_and_h5dump_can_read_the_file) {
   const std::string script = R"(
 import sys, h5py
 f = h5py.File(sys.argv[1])
-assert f.attrs['schema_version'] == 2
+assert f.attrs['schema_version'] == 3 and '725 mxfp4' in f.attrs['format_codes']
 missing = []
 def visit(name, item):
     if isinstance(item, h5py.Dataset):
