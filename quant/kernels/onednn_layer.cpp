@@ -180,8 +180,8 @@ bool onednn_int8_refuses(const LayerInfo& layer, LayerBits bits, Storage from) {
   if (may_overflow(layer)) return true;
   if (vnni) return false;
   if (from == Storage::s8) return true;
-  const int largest =
-      integer_range(bits.activation, layer.input_signed).high * integer_range(bits.weight, true).high;
+  const int largest_weight = bits.weight == 1 ? 1 : integer_range(bits.weight, true).high;
+  const int largest = integer_range(bits.activation, layer.input_signed).high * largest_weight;
   return 2 * largest > std::numeric_limits<std::int16_t>::max();
 }
 
