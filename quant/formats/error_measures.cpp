@@ -21,10 +21,10 @@ ErrorMeasures measure_error(std::span<const float> x, std::span<const float> y) 
   }
   measures.mse = noise / static_cast<double>(x.size());
   measures.sqnr_db = noise == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / noise);
-  if (signal > 0 && other > 0)
-    measures.cosine = product / std::sqrt(signal) / std::sqrt(other);
-  else
-    measures.cosine = signal == other ? 1 : 0;
+  if (noise == 0)  // 1 whatever the roots round to
+    measures.cosine = 1;
+  else if (signal > 0 && other > 0)
+    measures.cosine = std::clamp(product / std::sqrt(signal) / std::sqrt(other), -1.0, 1.0);
   return measures;
 }
 
