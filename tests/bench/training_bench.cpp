@@ -60,7 +60,8 @@ void quantize(trainer::Network& network) {
   const int layers = static_cast<int>(network.info().layers.size());
   for (int i = 0; i < layers; ++i) {
     trainer::LayerQuantization q;
-    q.weight_bits = q.activation_bits = i == 0 || i + 1 == layers ? 8 : 4;
+    q.activation_bits = i == 0 || i + 1 == layers ? 8 : 4;
+    q.weight_format = q.activation_bits;
     q.activation_signed = network.info().layers[static_cast<std::size_t>(i)].input_signed;
     q.activation_scale = 0.25f;
     network.set_quantization(i, q);

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "quant/base/error.hpp"
-#include "quant/fake_quantize.hpp"
-#include "quant/quantizer.hpp"
 #include "trainer/kernels/passes.hpp"
 #include "trainer/layers/onednn.hpp"
 
@@ -111,6 +109,7 @@ std::int64_t ProductLayer::scratch_floats(int samples, bool backward) const {
 
 void ProductLayer::prepare(Mode mode) {
   const LayerQuantization& quantization = *arguments_.quantization;
+  activations_.prepare(quantization);
   const float* weights = arguments_.weight->value.data();
   if (quantization.quantizes_weights()) {
     quantizer_.update(*arguments_.weight, quantization);
@@ -124,16 +123,8 @@ void ProductLayer::prepare(Mode mode) {
 }
 
 const float* ProductLayer::quantized_input(const float* x, int samples, float* scratch) const {
-  const LayerQuantization& q = *arguments_.quantization;
-  if (!q.quantizes_activations()) return x;
-  const auto range = quant::integer_range(q.activation_bits, q.activation_signed);
-  if (!q.activation_dynamic) {
-    quant::fake_quantize(x, samples * input_elements_, q.activation_scale, range.low, range.high, scratch);
-    return scratch;
-  }
-  for (std::int64_t i = 0; i < samples * input_elements_; i += input_elements_)
-    quant::fake_quantize(x + i, input_elements_, quant::dynamic_scale(x + i, input_elements_, range),
-                         range.low, range.high, scratch + i);
+  if (!activations_.quantizes()) return x;
+  activations_.fake_quantize(x, samples, input_elements_, scratch);
   return scratch;
 }
 
@@ -175,12 +166,7 @@ void ProductLayer::backward(const BackwardPart& part) {
   by_data[DNNL_ARG_DIFF_SRC].set_data_handle(part.dx[0]);
   by_data[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
   p.backward_data.execute(onednn_stream(), by_data);
-  const LayerQuantization& q = *arguments_.quantization;
-  // A scale that an image brings with it clips nothing.
-  if (!q.quantizes_activations() || q.activation_dynamic) return;
-  const auto range = quant::integer_range(q.activation_bits, q.activation_signed);
-  quant::fake_quantize_backward(part.x[0], part.samples * input_elements_, q.activation_scale, range.low,
-                                range.high, part.dx[0], part.dx[0]);
+  if (activations_.quantizes()) activations_.backward(part.x[0], part.samples, input_elements_, part.dx[0]);
 }
 
 void ProductLayer::reduce_weight_gradients(int parts) {
@@ -219,7 +205,7 @@ void ProductLayer::finish_backward(int parts) {
   }
   reduce_weight_gradients(parts);
   if (arguments_.quantization->quantizes_weights())
-    quantizer_.mask_gradient(*arguments_.weight, *arguments_.quantization);
+    quantizer_.backward(*arguments_.weight, *arguments_.quantization);
 }
 
 }  // namespace bitsmith::trainer

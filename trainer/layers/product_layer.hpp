@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "trainer/layer.hpp"
+#include "trainer/layers/activation_quantizer.hpp"
 #include "trainer/layers/weight_quantizer.hpp"
 
 namespace bitsmith::trainer {
@@ -76,6 +77,7 @@ class ProductLayer : public Layer {
   void reduce_weight_gradients(int parts);
 
   const std::int64_t input_elements_;
+  ActivationQuantizer activations_;
   WeightQuantizer quantizer_;
   std::vector<std::unique_ptr<Sized>> sizes_;
   std::vector<Prepared> prepared_;

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "quant/base/error.hpp"
 #include "quant/fake_quantize.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/serving.hpp"
 #include "quant/weight_encoding.hpp"
 
 namespace bitsmith::trainer {
@@ -25,6 +27,12 @@ void WeightQuantizer::update(const Parameter& weight, const LayerQuantization& q
   encoded_ = quant::encode_weights(weight.value, weight.shape[0], quantization.weight_format,
                                    quantization.weight_granularity);
   values_ = quant::decode(encoded_);
+  levels_.clear();
+  scales_.clear();
+  if (quant::is_decoded(quantization.weight_format)) return;
+  quant::WeightLevels levels = quant::weight_levels(encoded_);
+  levels_ = std::move(levels.levels);
+  scales_ = std::move(levels.scales);
 }
 
 void WeightQuantizer::update_integers(const Parameter& weight, const LayerQuantization& quantization) {
@@ -41,12 +49,15 @@ void WeightQuantizer::update_integers(const Parameter& weight, const LayerQuanti
     scales_[r] = quantization.weight_scales.empty() ? quant::scale_of_threshold(clip * largest, range)
                                                     : quantization.weight_scales[r];
   }
-  quant::fake_quantize_channels(weight.value.data(), static_cast<std::int64_t>(rows),
-                                static_cast<std::int64_t>(row), scales_.data(), range.low, range.high,
-                                values_.data());
+  const auto channels = static_cast<std::int64_t>(rows), per_channel_weights = static_cast<std::int64_t>(row);
+  quant::fake_quantize_channels(weight.value.data(), channels, per_channel_weights, scales_.data(), range.low,
+                                range.high, values_.data());
+  levels_.resize(weight.value.size());
+  quant::quantize_channels_s8(weight.value.data(), channels, per_channel_weights, scales_.data(), range.low,
+                              range.high, levels_.data());
 }
 
-void WeightQuantizer::mask_gradient(Parameter& weight, const LayerQuantization& quantization) const {
+void WeightQuantizer::backward(Parameter& weight, const LayerQuantization& quantization) const {
   if (!quantization.weight_format.is_integer()) return;
   const quant::IntegerRange range = quant::integer_range(quantization.weight_format.code(), true);
   const std::size_t rows = scales_.size();

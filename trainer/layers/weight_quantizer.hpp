@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -16,18 +17,23 @@ class WeightQuantizer {
  public:
   /// Fits scales and quantized weights to the present latent weights (outputs x the rest).
   void update(const Parameter& weight, const LayerQuantization& quantization);
-  /// The straight-through estimator: zeroes the gradient of weights whose rounded integer is out of range;
-  /// other formats, which clip nothing at the largest weight, pass all of it.
-  void mask_gradient(Parameter& weight, const LayerQuantization& quantization) const;
+  /// In: weight.gradient with respect to values(). Out: with respect to the latent weights (straight-through:
+  /// zero where the rounded integer is out of range; other formats clip nothing at the largest weight, and
+  /// pass all of it).
+  void backward(Parameter& weight, const LayerQuantization& quantization) const;
 
   const float* values() const { return values_.data(); }
-  std::span<const float> scales() const { return scales_; }   ///< integers
+  /// Weights as small integers, value = level * scale of its output channel (or of all): what integer kernels
+  /// multiply. Empty for formats that are decoded (quant/serving.hpp).
+  std::span<const std::int8_t> levels() const { return levels_; }
+  std::span<const float> scales() const { return scales_; }
   const quant::Encoded& encoded() const { return encoded_; }  ///< other formats
 
  private:
   void update_integers(const Parameter& weight, const LayerQuantization& quantization);
 
   std::vector<float> scales_, values_;
+  std::vector<std::int8_t> levels_;
   quant::Encoded encoded_;
 };
 
