@@ -13,17 +13,28 @@ struct OperationTraits {
   Keeps keeps;
   bool forward_in_place = false;
   GradientStyle style = GradientStyle::writes;
+  bool gathers = false, gathers_backward = false;
 };
 
-/// Where each operation's output lies: values whose lives do not overlap share a slot.
+/// A piece of memory that several values have one after the other.
+struct Slot {
+  std::int64_t elements = 0;  ///< per sample
+  /// Whether values live within one stage: then there is room for one chunk of samples in each part, else for
+  /// the whole batch.
+  bool local = false;
+};
+
+enum class Pass { train, recalibrate, evaluate };
+
+/// Where each operation's output lies: values whose lives do not overlap share a slot. In a pass for
+/// training, what backward reads keeps a slot of its own; in one for evaluation all is one stage, and so
+/// local.
 struct ForwardPlan {
-  std::vector<int> slot;                    ///< of each operation's output; -1 for the last (the logits)
-  std::vector<std::int64_t> slot_elements;  ///< per sample
+  std::vector<int> slot;  ///< of each operation's output; -1 for the last (the logits)
+  std::vector<Slot> slots;
 };
-
-/// With `for_backward`, what backward reads keeps a slot of its own.
 ForwardPlan plan_forward(const std::vector<Operation>& operations, const std::vector<OperationTraits>& traits,
-                         bool for_backward);
+                         Pass pass);
 
 /// out = a + b over gradient slots (out may be a or b).
 struct GradientSum {
@@ -43,7 +54,7 @@ struct BackwardStep {
 struct BackwardPlan {
   int logits_slot = 0;
   std::vector<BackwardStep> steps;
-  std::vector<std::int64_t> slot_elements;  ///< per sample
+  std::vector<Slot> slots;
 };
 
 BackwardPlan plan_backward(const std::vector<Operation>& operations,

@@ -18,13 +18,14 @@ struct Network::Core {
         parameters(std::move(initial)),
         buffers(make_buffers(info)),
         quantization(info.layers.size()),
-        executor(info, parameters, buffers, quantization),
+        executor(info, parameters, buffers, quantization, arithmetic),
         shards(shard_count) {}
 
   quant::NetworkInfo info;
   std::vector<Parameter> parameters;
   std::vector<Buffer> buffers;
   std::vector<LayerQuantization> quantization;
+  Arithmetic arithmetic;
   Executor executor;
   int shards;
 };
@@ -98,6 +99,8 @@ void Network::copy_state_from(const Network& other) {
   for (std::size_t i = 0; i < parameters().size(); ++i) parameters()[i].value = other.parameters()[i].value;
   for (std::size_t i = 0; i < buffers().size(); ++i) buffers()[i].value = other.buffers()[i].value;
   core_->quantization = other.core_->quantization;
+  core_->arithmetic = other.core_->arithmetic;
+  core_->executor.forget_reservations();
 }
 
 const quant::NetworkInfo& Network::info() const { return core_->info; }
@@ -106,6 +109,13 @@ void Network::set_shards(int shards) {
   check_shards(shards);
   core_->shards = shards;
 }
+
+void Network::set_arithmetic(Arithmetic arithmetic) {
+  if (arithmetic == core_->arithmetic) return;
+  core_->arithmetic = arithmetic;
+  core_->executor.forget_reservations();
+}
+Arithmetic Network::arithmetic() const { return core_->arithmetic; }
 
 std::vector<Parameter>& Network::parameters() { return core_->parameters; }
 const std::vector<Parameter>& Network::parameters() const { return core_->parameters; }
@@ -124,6 +134,7 @@ void Network::set_quantization(int layer, LayerQuantization quantization) {
   const auto index = static_cast<std::size_t>(layer);
   check_quantization(core_->info.layers[index], quantization);
   core_->quantization[index] = std::move(quantization);
+  core_->executor.forget_reservations();
 }
 
 const LayerQuantization& Network::quantization(int layer) const {

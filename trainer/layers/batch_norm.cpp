@@ -76,12 +76,15 @@ void BatchNorm::prepare(Mode mode) {
 
 void BatchNorm::gather(const ForwardPart& part) {
   Sums& sums = sums_[static_cast<std::size_t>(part.part)];
-  sums.count = part.samples * pixels_;
-  // Sums of (x - shift) lose nothing to cancellation when the shift is a typical value: the part's first
-  // pixel.
-  for (std::size_t c = 0; c < width_; ++c) sums.shift[c] = part.x[0][c % channels_];
-  std::ranges::fill(sums.first, 0.0);
-  std::ranges::fill(sums.second, 0.0);
+  if (part.first) {
+    sums.count = 0;
+    // Sums of (x - shift) lose nothing to cancellation when the shift is a typical value: the part's first
+    // pixel.
+    for (std::size_t c = 0; c < width_; ++c) sums.shift[c] = part.x[0][c % channels_];
+    std::ranges::fill(sums.first, 0.0);
+    std::ranges::fill(sums.second, 0.0);
+  }
+  sums.count += part.samples * pixels_;
   for_rows(part.samples, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
     passes().moments(part.x[0] + at, rows, width, sums.shift.data(), sums.first.data(), sums.second.data());
   });
@@ -137,8 +140,10 @@ void BatchNorm::forward(const ForwardPart& part) {
 
 void BatchNorm::gather_backward(const BackwardPart& part) {
   Sums& sums = sums_[static_cast<std::size_t>(part.part)];
-  std::ranges::fill(sums.first, 0.0);
-  std::ranges::fill(sums.second, 0.0);
+  if (part.first) {
+    std::ranges::fill(sums.first, 0.0);
+    std::ranges::fill(sums.second, 0.0);
+  }
   for_rows(part.samples, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
     passes().normalise_backward_sums(part.x[0] + at, part.dy + at, rows, width, table(kMean).data(),
                                      table(kScale).data(), table(kBeta).data(), activation_.low,
