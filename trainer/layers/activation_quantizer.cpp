@@ -4,6 +4,8 @@
 
 namespace bitsmith::trainer {
 
+void ActivationQuantizer::reserve(int /*parts*/) {}
+
 void ActivationQuantizer::prepare(const LayerQuantization& quantization) {
   quantizes_ = quantization.quantizes_activations();
   if (!quantizes_) return;
@@ -29,10 +31,13 @@ void ActivationQuantizer::quantize(const float* x, std::int64_t n, void* integer
     quant::quantize_u8(x, n, scale_, range_.low, range_.high, static_cast<std::uint8_t*>(integers));
 }
 
-void ActivationQuantizer::backward(const float* x, int samples, std::int64_t elements, float* dx) const {
+void ActivationQuantizer::backward(int /*part*/, bool /*first*/, const float* x, int samples,
+                                   std::int64_t elements, float* dx) {
   // A scale that an image brings with it clips nothing.
   if (dynamic_) return;
   quant::fake_quantize_backward(x, samples * elements, scale_, range_.low, range_.high, dx, dx);
 }
+
+void ActivationQuantizer::finish_backward(int /*parts*/) {}
 
 }  // namespace bitsmith::trainer

@@ -8,10 +8,12 @@
 namespace bitsmith::trainer {
 
 /// A layer's input -> what its forward multiplies. Integers at a fixed scale, or at one that each image
-/// brings with it. `(prepare (fake_quantize | quantize)* backward*)*`; parts with different indices may call
-/// all but prepare at the same time.
+/// brings with it. `(reserve prepare (fake_quantize | quantize)* (backward* finish_backward)?)*`; parts with
+/// different indices may call fake_quantize, quantize and backward at the same time.
 class ActivationQuantizer {
  public:
+  /// Makes ready for parts 0..parts-1.
+  void reserve(int parts);
   /// Before a pass.
   void prepare(const LayerQuantization& quantization);
 
@@ -26,8 +28,11 @@ class ActivationQuantizer {
   /// Only where gives_integers(): `n` integers, s8 where is_signed(), else u8.
   void quantize(const float* x, std::int64_t n, void* integers) const;
   /// In: the gradient with respect to the quantized input, in `dx`. Out: with respect to x (straight-through:
-  /// zero where the rounded integer is out of range).
-  void backward(const float* x, int samples, std::int64_t elements, float* dx) const;
+  /// zero where the rounded integer is out of range). A part may come in several pieces, always in the same
+  /// order; `first` is true for the first of a pass.
+  void backward(int part, bool first, const float* x, int samples, std::int64_t elements, float* dx);
+  /// After all parts of a pass have gone backward.
+  void finish_backward(int parts);
 
  private:
   bool quantizes_ = false, dynamic_ = false;

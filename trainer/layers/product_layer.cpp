@@ -69,6 +69,7 @@ void ProductLayer::reserve(int parts, std::span<const int> samples, bool backwar
     add_calls(sized(count), parts);
   }
   if (!backward) return;
+  activations_.reserve(parts);
   if (!plain_gradient_) plain_gradient_ = dnnl::memory(plain_weights_, onednn_engine());
   if (gradients_.size() < static_cast<std::size_t>(parts)) gradients_.resize(static_cast<std::size_t>(parts));
 }
@@ -166,7 +167,8 @@ void ProductLayer::backward(const BackwardPart& part) {
   by_data[DNNL_ARG_DIFF_SRC].set_data_handle(part.dx[0]);
   by_data[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
   p.backward_data.execute(onednn_stream(), by_data);
-  if (activations_.quantizes()) activations_.backward(part.x[0], part.samples, input_elements_, part.dx[0]);
+  if (activations_.quantizes())
+    activations_.backward(part.part, true, part.x[0], part.samples, input_elements_, part.dx[0]);
 }
 
 void ProductLayer::reduce_weight_gradients(int parts) {
@@ -194,6 +196,7 @@ void ProductLayer::reduce_weight_gradients(int parts) {
 }
 
 void ProductLayer::finish_backward(int parts) {
+  activations_.finish_backward(parts);
   if (arguments_.bias != nullptr) {
     std::vector<float>& total = arguments_.bias->gradient;
     for (std::size_t i = 0; i < total.size(); ++i) {
