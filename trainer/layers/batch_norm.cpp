@@ -10,15 +10,6 @@ namespace {
 
 enum Table : std::size_t { kMean, kScale, kBeta, kSlope, kOffset, kTables };
 
-/// Pixels lie one after the other, so a tensor may be seen as rows of several pixels: wide enough for whole
-/// vectors.
-std::size_t folded_width(std::size_t channels) {
-  constexpr std::size_t kVectors = 64, kMost = 512;
-  for (std::size_t width = channels; width <= kMost; width += channels)
-    if (width % kVectors == 0) return width;
-  return channels * std::max<std::size_t>(1, kVectors / channels);
-}
-
 }  // namespace
 
 BatchNorm::BatchNorm(const LayerArguments& arguments)
