@@ -59,15 +59,30 @@ std::vector<int> run_stages(const std::vector<OperationTraits>& traits, bool gat
 
 constexpr auto kForever = std::numeric_limits<std::size_t>::max();
 
+/// Whether each operation's output is computed again in backward, a piece at a time where its readers need
+/// it: for cheap operations that costs less than writing it to memory and reading it back.
+std::vector<bool> recomputed(const std::vector<Operation>& operations,
+                             const std::vector<OperationTraits>& traits) {
+  std::vector<bool> again;
+  for (const OperationTraits& t : traits) again.push_back(t.recomputes);
+  for (std::size_t i = 0; i < operations.size(); ++i)
+    for (int from : operations[i].inputs)  // these would need it in two stages
+      if (from != Operation::kImages && traits[i].gathers_backward && traits[i].keeps.input)
+        again[static_cast<std::size_t>(from)] = false;
+  return again;
+}
+
 std::vector<std::size_t> last_uses(const std::vector<Operation>& operations,
                                    const std::vector<OperationTraits>& traits, bool for_backward) {
+  const std::vector<bool> again = recomputed(operations, traits);
   std::vector<std::size_t> last(operations.size(), 0);
   for (std::size_t i = 0; i < operations.size(); ++i) {
     last[i] = std::max(last[i], for_backward && traits[i].keeps.output ? kForever : i);
     for (int from : operations[i].inputs) {
       if (from == Operation::kImages) continue;
       auto& use = last[static_cast<std::size_t>(from)];
-      use = std::max(use, for_backward && traits[i].keeps.input ? kForever : i);
+      const bool kept = for_backward && traits[i].keeps.input && !again[static_cast<std::size_t>(from)];
+      use = std::max(use, kept ? kForever : i);
     }
   }
   return last;
@@ -146,6 +161,7 @@ BackwardPlan plan_backward(const std::vector<Operation>& operations,
   BackwardPlan plan;
   BackwardSlots slots(plan.slots, local);
   std::vector<int> gradient(operations.size(), -1);  // slot of each output's gradient so far
+  const std::vector<bool> again = recomputed(operations, traits);
   gradient.back() = plan.logits_slot = slots.take(operations.back().output.elements(), kBefore);
 
   int stage = 0;
@@ -158,6 +174,12 @@ BackwardPlan plan_backward(const std::vector<Operation>& operations,
     step.runs = style != GradientStyle::pass_through;
     step.dy = dy;
     if (step.runs && traits[i].gathers_backward) ++stage;
+    for (std::size_t k = 0; k < operation.inputs.size(); ++k) {
+      const int from = operation.inputs[k];
+      if (step.runs && traits[i].keeps.input && from != Operation::kImages &&
+          again[static_cast<std::size_t>(from)])
+        step.recomputed[k] = slots.take(operations[static_cast<std::size_t>(from)].output.elements(), stage);
+    }
     const bool wanted =
         std::ranges::any_of(operation.inputs, [](int from) { return from != Operation::kImages; });
     if (wanted) {
@@ -191,6 +213,8 @@ BackwardPlan plan_backward(const std::vector<Operation>& operations,
       }
       slots.release(dx, stage);
     }
+    for (int slot : step.recomputed)
+      if (slot >= 0) slots.release(slot, stage);
     slots.release(dy, stage);
     plan.steps.push_back(std::move(step));
   }

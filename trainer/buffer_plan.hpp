@@ -14,6 +14,7 @@ struct OperationTraits {
   bool forward_in_place = false;
   GradientStyle style = GradientStyle::writes;
   bool gathers = false, gathers_backward = false;
+  bool recomputes = false;
 };
 
 /// A piece of memory that several values have one after the other.
@@ -46,6 +47,7 @@ struct BackwardStep {
   bool runs = true;               ///< false: the gradient passes through
   int dy = 0;                     ///< slot
   int dx[2] = {-1, -1};           ///< slots; -1: not wanted
+  int recomputed[2] = {-1, -1};   ///< slots of inputs that are computed again for this step; -1: kept
   std::vector<GradientSum> sums;  ///< afterwards: what is added to gradients that other readers gave before
 };
 

@@ -77,7 +77,7 @@ Executor::Executor(const quant::NetworkInfo& info, std::vector<Parameter>& param
     layers_.push_back(layer_row(node.op).make(arguments));
     const Layer& layer = *layers_.back();
     traits.push_back({layer.keeps(), layer.forward_in_place(), layer.gradient_style(),
-                      layer.gathers(Mode::train), layer.gathers_backward()});
+                      layer.gathers(Mode::train), layer.gathers_backward(), layer.recomputes()});
     if (traits.back().gathers && operation.output.height * operation.output.width == 1)
       weak_batch_norms_.push_back(static_cast<int>(i));
   }
@@ -234,6 +234,19 @@ const float* Executor::value(int operation, int p, int first) {
   return output(train_, static_cast<std::size_t>(operation), p, first);
 }
 
+const float* Executor::recompute(int operation, int slot, int p, const Part& chunk) {
+  const Operation& again = operations_[static_cast<std::size_t>(operation)];
+  ForwardPart part;
+  part.part = p;
+  part.samples = chunk.samples;
+  part.mode = Mode::train;
+  part.scratch = scratch_[static_cast<std::size_t>(p)].data();
+  part.x[0] = value(again.inputs[0], p, chunk.first);
+  part.y = gradients_.at(slot, p, chunk.first, again.output.elements());
+  layers_[static_cast<std::size_t>(operation)]->forward(part);
+  return part.y;
+}
+
 BackwardPart Executor::backward_part(const BackwardStep& step, int p, const Part& chunk) {
   const Operation& operation = operations_[static_cast<std::size_t>(step.operation)];
   BackwardPart part;
@@ -241,7 +254,8 @@ BackwardPart Executor::backward_part(const BackwardStep& step, int p, const Part
   part.samples = chunk.samples;
   part.scratch = scratch_[static_cast<std::size_t>(p)].data();
   for (std::size_t k = 0; k < operation.inputs.size(); ++k)
-    part.x[k] = value(operation.inputs[k], p, chunk.first);
+    part.x[k] = step.recomputed[k] >= 0 ? recompute(operation.inputs[k], step.recomputed[k], p, chunk)
+                                        : value(operation.inputs[k], p, chunk.first);
   part.y = value(step.operation, p, chunk.first);
   part.dy = gradients_.at(step.dy, p, chunk.first, operation.output.elements());
   const std::int64_t inputs = input_elements(operation);

@@ -75,6 +75,10 @@ class Layer {
   virtual bool forward_in_place() const = 0;
   virtual GradientStyle gradient_style() const = 0;
 
+  /// Whether forward is so cheap that backward rather calls it again than keep the output in memory. It may
+  /// be called so until the next prepare, with the same result, and reads only what keeps() names.
+  virtual bool recomputes() const { return false; }
+
   virtual void forward(const ForwardPart& part) = 0;
   virtual void backward(const BackwardPart& part) = 0;
 
