@@ -34,6 +34,7 @@ Evaluation CandidateTrainer::score(const quant::Policy& policy, const CandidateR
                                    std::uint64_t seed, std::unique_ptr<trainer::Network>* keep) {
   auto network = take();
   network->copy_state_from(trained_);
+  network->set_arithmetic(recipe.train.arithmetic);
   trainer::apply_policy(*network, policy, table_, quantization_);
   if (recipe.train.epochs > 0) {
     network->set_shards(recipe.train.shards);
