@@ -27,6 +27,7 @@ class Executor {
   const Tensor& forward_observed(const Tensor& images, int shards, const InputObserver& observer);
   void backward(const Tensor& logits_gradient);
   void reset_running_statistics();
+  void freeze_statistics(bool frozen);
 
  private:
   /// What a part does between two points where all parts wait for each other.
