@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "quant/base/error.hpp"
 #include "quant/base/parallel.hpp"
@@ -12,11 +11,6 @@
 
 namespace bitsmith::trainer {
 namespace {
-
-/// Floats of the largest activation that evaluation works on at once: an input and an output of this size
-/// share the second-level cache.
-constexpr std::int64_t kEvaluationFloats = 64 * 1024;
-constexpr int kMostEvaluationSamples = 64;
 
 std::string show(const quant::Shape& shape) {
   return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
@@ -28,21 +22,44 @@ T* find_by_name(std::vector<T>& items, const std::string& name) {
   return found == items.end() ? nullptr : &*found;
 }
 
-}  // namespace
-
-void Executor::Slots::reserve(int samples, const std::vector<std::int64_t>& slot_elements) {
-  elements = &slot_elements;
-  tensors.resize(slot_elements.size());
-  for (std::size_t s = 0; s < tensors.size(); ++s)
-    tensors[s].resize(samples, {static_cast<int>(slot_elements[s]), 1, 1});
+/// [stage][part]: the pieces in which a stage takes each part, of nearly equal size.
+std::vector<std::vector<std::vector<Part>>> cut_into_chunks(const std::vector<Stage>& stages,
+                                                            const std::vector<Part>& parts) {
+  std::vector<std::vector<std::vector<Part>>> chunks(stages.size());
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    for (const Part& part : parts) {
+      chunks[s].push_back(
+          cut_into_parts(part.samples, (part.samples + stages[s].chunk - 1) / stages[s].chunk));
+      for (Part& chunk : chunks[s].back()) chunk.first += part.first;
+    }
+  return chunks;
 }
 
+int largest_chunk(const std::vector<Stage>& stages) {
+  return std::ranges::max_element(stages, {}, &Stage::chunk)->chunk;
+}
+
+/// Adds the chunk sizes with which a stage calls each layer that `layer_of` names for its actions.
+template <typename LayerOf>
+void collect_sizes(const std::vector<Stage>& stages,
+                   const std::vector<std::vector<std::vector<Part>>>& chunks, const LayerOf& layer_of,
+                   std::vector<std::vector<int>>& sizes) {
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    for (const Action& action : stages[s].actions) {
+      std::vector<int>& of_layer = sizes[static_cast<std::size_t>(layer_of(action))];
+      for (const auto& part : chunks[s])
+        for (const Part& chunk : part)
+          if (std::ranges::find(of_layer, chunk.samples) == of_layer.end()) of_layer.push_back(chunk.samples);
+    }
+}
+
+}  // namespace
+
 Executor::Executor(const quant::NetworkInfo& info, std::vector<Parameter>& parameters,
-                   std::vector<Buffer>& buffers, const std::vector<LayerQuantization>& quantization)
+                   std::vector<Buffer>& buffers, const std::vector<LayerQuantization>& quantization,
+                   const Arithmetic& arithmetic)
     : operations_(plan_operations(info)), input_(info.nodes[0].output) {
   std::vector<OperationTraits> traits;
-  std::int64_t largest = input_.elements();
-  Stage stage;
   for (std::size_t i = 0; i < operations_.size(); ++i) {
     const Operation& operation = operations_[i];
     const quant::Node& node = info.nodes[static_cast<std::size_t>(operation.node)];
@@ -55,40 +72,26 @@ Executor::Executor(const quant::NetworkInfo& info, std::vector<Parameter>& param
     arguments.scale = find_by_name(buffers, node.name + ".scale");
     if (operation.layer >= 0)
       arguments.quantization = &quantization[static_cast<std::size_t>(operation.layer)];
+    arguments.arithmetic = &arithmetic;
     arguments.input_is_image = operation.inputs[0] == Operation::kImages;
     layers_.push_back(layer_row(node.op).make(arguments));
     const Layer& layer = *layers_.back();
-    traits.push_back({layer.keeps(), layer.forward_in_place(), layer.gradient_style()});
-    largest = std::max(largest, operation.output.elements());
-
-    const int index = static_cast<int>(i);
-    if (layer.gathers(Mode::train)) {
-      stage.actions.push_back({Action::Kind::gather, index});
-      stage.reduce = index;
-      forward_stages_.push_back(std::exchange(stage, {}));
-      if (operation.output.height * operation.output.width == 1) weak_batch_norms_.push_back(index);
-    }
-    stage.actions.push_back({Action::Kind::run, index});
+    traits.push_back({layer.keeps(), layer.forward_in_place(), layer.gradient_style(),
+                      layer.gathers(Mode::train), layer.gathers_backward(), layer.recomputes()});
+    if (traits.back().gathers && operation.output.height * operation.output.width == 1)
+      weak_batch_norms_.push_back(static_cast<int>(i));
   }
-  forward_stages_.push_back(std::exchange(stage, {}));
-
-  train_plan_ = plan_forward(operations_, traits, true);
-  pooled_plan_ = plan_forward(operations_, traits, false);
+  const auto make_route = [&](Pass pass) {
+    Route route;
+    route.plan = plan_forward(operations_, traits, pass);
+    route.stages = forward_stages(operations_, traits, input_, pass != Pass::evaluate);
+    return route;
+  };
+  train_ = make_route(Pass::train);
+  recalibrate_ = make_route(Pass::recalibrate);
+  evaluate_ = make_route(Pass::evaluate);
   backward_plan_ = plan_backward(operations_, traits);
-  for (std::size_t s = 0; s < backward_plan_.steps.size(); ++s) {
-    const BackwardStep& step = backward_plan_.steps[s];
-    const int index = static_cast<int>(s);
-    if (step.runs && layers_[static_cast<std::size_t>(step.operation)]->gathers_backward()) {
-      stage.actions.push_back({Action::Kind::gather, index});
-      stage.reduce = index;
-      backward_stages_.push_back(std::exchange(stage, {}));
-    }
-    if (step.runs) stage.actions.push_back({Action::Kind::run, index});
-    if (!step.sums.empty()) stage.actions.push_back({Action::Kind::sum, index});
-  }
-  backward_stages_.push_back(std::move(stage));
-  evaluation_chunk_ =
-      static_cast<int>(std::clamp<std::int64_t>(kEvaluationFloats / largest, 1, kMostEvaluationSamples));
+  backward_stages_ = backward_stages(operations_, traits, backward_plan_);
 }
 
 Executor::~Executor() = default;
@@ -101,58 +104,49 @@ void Executor::check(const Tensor& images, Mode mode) const {
   if (mode != Mode::evaluate && images.batch() == 1 && !weak_batch_norms_.empty())
     throw base::UserError(
         "a batch of one image gives a batch norm a single value per channel, which has no variance: use "
-        "larger "
-        "batches, or leave the last one out");
+        "larger batches, or leave the last one out");
 }
 
-void Executor::reserve_layers(int parts, const std::vector<int>& sizes, bool backward) {
-  base::parallel_for(static_cast<int>(layers_.size()),
-                     [&](int i) { layers_[static_cast<std::size_t>(i)]->reserve(parts, sizes, backward); });
+void Executor::forget_reservations() { train_.batch = recalibrate_.batch = evaluate_.batch = 0; }
+
+void Executor::reserve(Route& route, int batch, int shards, bool backward) {
+  if (batch != route.batch || shards != route.shards) {
+    route.parts = cut_into_parts(batch, shards);
+    route.chunks = cut_into_chunks(route.stages, route.parts);
+    const int parts = static_cast<int>(route.parts.size());
+    route.memory.reserve(route.plan.slots, batch, parts, largest_chunk(route.stages));
+    if (backward) {
+      backward_chunks_ = cut_into_chunks(backward_stages_, route.parts);
+      gradients_.reserve(backward_plan_.slots, batch, parts, largest_chunk(backward_stages_));
+    }
+    reserve_layers(route, backward);
+    route.batch = batch;
+    route.shards = shards;
+  }
+  logits_.resize(batch, operations_.back().output);
+}
+
+void Executor::reserve_layers(const Route& route, bool backward) {
+  std::vector<std::vector<int>> sizes(layers_.size());
+  collect_sizes(
+      route.stages, route.chunks, [](const Action& action) { return action.index; }, sizes);
+  if (backward)
+    collect_sizes(
+        backward_stages_, backward_chunks_,
+        [&](const Action& action) {
+          return backward_plan_.steps[static_cast<std::size_t>(action.index)].operation;
+        },
+        sizes);
+  const int parts = static_cast<int>(route.parts.size());
+  base::parallel_for(static_cast<int>(layers_.size()), [&](int i) {
+    layers_[static_cast<std::size_t>(i)]->reserve(parts, sizes[static_cast<std::size_t>(i)], backward);
+  });
   std::int64_t most = 0;
-  for (const auto& layer : layers_)
-    for (int samples : sizes) most = std::max(most, layer->scratch_floats(samples, backward));
-  if (scratch_.size() < static_cast<std::size_t>(parts)) scratch_.resize(static_cast<std::size_t>(parts));
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    for (int samples : sizes[i]) most = std::max(most, layers_[i]->scratch_floats(samples, backward));
+  if (scratch_.size() < route.parts.size()) scratch_.resize(route.parts.size());
   for (Tensor& scratch : scratch_)
     if (scratch.elements() < most) scratch.resize(1, {static_cast<int>(most), 1, 1});
-}
-
-void Executor::reserve_training(int batch, Mode mode, int shards) {
-  const bool backward = mode == Mode::train;
-  const bool same = batch == reserved_batch_ && shards == reserved_shards_ && reserved_backward_ >= backward;
-  if (!same) {
-    parts_ = cut_into_parts(batch, shards);
-    reserve_layers(static_cast<int>(parts_.size()), part_sizes(parts_), backward);
-    reserved_batch_ = batch;
-    reserved_shards_ = shards;
-    reserved_backward_ = backward;
-  }
-  if (backward) {
-    train_slots_.reserve(batch, train_plan_.slot_elements);
-    gradient_slots_.reserve(batch, backward_plan_.slot_elements);
-  } else {
-    pooled_slots_.reserve(batch, pooled_plan_.slot_elements);
-  }
-  logits_.resize(batch, operations_.back().output);
-}
-
-void Executor::reserve_lanes(int batch, int shards) {
-  if (batch != reserved_lanes_batch_ || shards != reserved_lanes_) {
-    lanes_ = cut_into_parts(batch, shards);
-    chunks_.clear();
-    std::vector<Part> all;
-    for (const Part& lane : lanes_) {
-      const int chunks = (lane.samples + evaluation_chunk_ - 1) / evaluation_chunk_;
-      chunks_.push_back(cut_into_parts(lane.samples, chunks));
-      for (Part& chunk : chunks_.back()) chunk.first += lane.first;
-      all.insert(all.end(), chunks_.back().begin(), chunks_.back().end());
-    }
-    reserve_layers(static_cast<int>(lanes_.size()), part_sizes(all), false);
-    lane_slots_.resize(lanes_.size());
-    for (Slots& slots : lane_slots_) slots.reserve(evaluation_chunk_, pooled_plan_.slot_elements);
-    reserved_lanes_batch_ = batch;
-    reserved_lanes_ = shards;
-  }
-  logits_.resize(batch, operations_.back().output);
 }
 
 void Executor::prepare(Mode mode) {
@@ -160,135 +154,143 @@ void Executor::prepare(Mode mode) {
                      [&](int i) { layers_[static_cast<std::size_t>(i)]->prepare(mode); });
 }
 
-const Tensor& Executor::forward(const Tensor& images, Mode mode, int shards) {
+const Tensor& Executor::run(Route& route, const Tensor& images, Mode mode, int shards,
+                            const InputObserver* observer) {
   check(images, mode);
   trained_images_ = nullptr;
-  if (mode == Mode::evaluate) {
-    reserve_lanes(images.batch(), shards);
-    prepare(mode);
-    base::parallel_for(static_cast<int>(lanes_.size()), [&](int lane) { run_lane(images, lane, nullptr); });
-  } else {
-    reserve_training(images.batch(), mode, shards);
-    prepare(mode);
-    run_batch(images, mode);
-    if (mode == Mode::train) trained_images_ = &images;
+  reserve(route, images.batch(), shards, mode == Mode::train);
+  prepare(mode);
+  const int parts = static_cast<int>(route.parts.size());
+  for (std::size_t s = 0; s < route.stages.size(); ++s) {
+    base::parallel_for(parts, [&](int p) { run_forward_stage(route, s, p, images, mode, observer); });
+    const int reduce = route.stages[s].reduce;
+    if (reduce >= 0) layers_[static_cast<std::size_t>(reduce)]->reduce(parts, mode);
   }
+  return logits_;
+}
+
+const Tensor& Executor::forward(const Tensor& images, Mode mode, int shards) {
+  Route& route = mode == Mode::train ? train_ : mode == Mode::recalibrate ? recalibrate_ : evaluate_;
+  run(route, images, mode, shards, nullptr);
+  if (mode == Mode::train) trained_images_ = &images;
   return logits_;
 }
 
 const Tensor& Executor::forward_observed(const Tensor& images, int shards, const InputObserver& observer) {
-  check(images, Mode::evaluate);
-  trained_images_ = nullptr;
-  reserve_lanes(images.batch(), shards);
-  prepare(Mode::evaluate);
   const base::Sequential sequential;
-  base::parallel_for(static_cast<int>(lanes_.size()), [&](int lane) { run_lane(images, lane, &observer); });
-  return logits_;
+  return run(evaluate_, images, Mode::evaluate, shards, &observer);
 }
 
-float* Executor::output(Slots& slots, const ForwardPlan& plan, std::size_t operation, int first_in_slot,
-                        int first_in_batch) {
-  const int slot = plan.slot[operation];
-  return slot < 0 ? logits_.sample(first_in_batch) : slots.at(slot, first_in_slot);
+std::int64_t Executor::input_elements(const Operation& operation) const {
+  // All inputs of one operation have the same shape where there are several.
+  const int from = operation.inputs[0];
+  return from == Operation::kImages ? input_.elements()
+                                    : operations_[static_cast<std::size_t>(from)].output.elements();
 }
 
-void Executor::run_lane(const Tensor& images, int lane, const InputObserver* observer) {
-  Slots& slots = lane_slots_[static_cast<std::size_t>(lane)];
-  for (const Part& chunk : chunks_[static_cast<std::size_t>(lane)]) {
-    ForwardPart part;
-    part.part = lane;
-    part.samples = chunk.samples;
-    part.mode = Mode::evaluate;
-    part.scratch = scratch_[static_cast<std::size_t>(lane)].data();
-    for (std::size_t i = 0; i < operations_.size(); ++i) {
-      const Operation& operation = operations_[i];
-      for (std::size_t k = 0; k < operation.inputs.size(); ++k)
-        part.x[k] = operation.inputs[k] == Operation::kImages
-                        ? images.sample(chunk.first)
-                        : slots.at(pooled_plan_.slot[static_cast<std::size_t>(operation.inputs[k])], 0);
-      part.y = output(slots, pooled_plan_, i, 0, chunk.first);
-      if (observer != nullptr && operation.observed >= 0) {
-        const std::int64_t elements =
-            operation.inputs[0] == Operation::kImages
-                ? input_.elements()
-                : operations_[static_cast<std::size_t>(operation.inputs[0])].output.elements();
-        (*observer)(operation.observed, part.x[0], chunk.samples * elements);
-      }
-      layers_[i]->forward(part);
-    }
-  }
+float* Executor::output(Route& route, std::size_t operation, int p, int first) {
+  const int slot = route.plan.slot[operation];
+  return slot < 0 ? logits_.sample(first)
+                  : route.memory.at(slot, p, first, operations_[operation].output.elements());
 }
 
-void Executor::run_batch(const Tensor& images, Mode mode) {
-  const bool train = mode == Mode::train;
-  Slots& slots = train ? train_slots_ : pooled_slots_;
-  const ForwardPlan& plan = train ? train_plan_ : pooled_plan_;
-  const int count = static_cast<int>(parts_.size());
-  for (const Stage& stage : forward_stages_) {
-    base::parallel_for(count, [&](int p) {
-      const Part& range = parts_[static_cast<std::size_t>(p)];
-      ForwardPart part;
-      part.part = p;
-      part.samples = range.samples;
-      part.mode = mode;
-      part.scratch = scratch_[static_cast<std::size_t>(p)].data();
-      for (const Action& action : stage.actions) {
-        const auto i = static_cast<std::size_t>(action.index);
-        const Operation& operation = operations_[i];
-        for (std::size_t k = 0; k < operation.inputs.size(); ++k)
-          part.x[k] = operation.inputs[k] == Operation::kImages
-                          ? images.sample(range.first)
-                          : slots.at(plan.slot[static_cast<std::size_t>(operation.inputs[k])], range.first);
-        part.y = output(slots, plan, i, range.first, range.first);
-        if (action.kind == Action::Kind::gather)
-          layers_[i]->gather(part);
-        else
-          layers_[i]->forward(part);
-      }
-    });
-    if (stage.reduce >= 0) layers_[static_cast<std::size_t>(stage.reduce)]->reduce(count, mode);
-  }
-}
-
-const float* Executor::value(int operation, const Part& part) {
-  if (operation == Operation::kImages) return trained_images_->sample(part.first);
-  return output(train_slots_, train_plan_, static_cast<std::size_t>(operation), part.first, part.first);
-}
-
-BackwardPart Executor::backward_part(const BackwardStep& step, int p) {
-  const Part& range = parts_[static_cast<std::size_t>(p)];
-  const Operation& operation = operations_[static_cast<std::size_t>(step.operation)];
-  BackwardPart part;
+ForwardPart Executor::forward_part(Route& route, const Operation& operation, std::size_t index, int p,
+                                   const Part& chunk, const Tensor& images) {
+  ForwardPart part;
   part.part = p;
-  part.samples = range.samples;
+  part.samples = chunk.samples;
   part.scratch = scratch_[static_cast<std::size_t>(p)].data();
-  for (std::size_t k = 0; k < operation.inputs.size(); ++k) part.x[k] = value(operation.inputs[k], range);
-  part.y = value(step.operation, range);
-  part.dy = gradient_slots_.at(step.dy, range.first);
-  for (int k = 0; k < 2; ++k)
-    if (step.dx[k] >= 0) part.dx[k] = gradient_slots_.at(step.dx[k], range.first);
+  for (std::size_t k = 0; k < operation.inputs.size(); ++k)
+    part.x[k] = operation.inputs[k] == Operation::kImages
+                    ? images.sample(chunk.first)
+                    : output(route, static_cast<std::size_t>(operation.inputs[k]), p, chunk.first);
+  part.y = output(route, index, p, chunk.first);
   return part;
 }
 
-void Executor::run_backward_stage(const Stage& stage, int p) {
-  const Part& range = parts_[static_cast<std::size_t>(p)];
-  for (const Action& action : stage.actions) {
-    const BackwardStep& step = backward_plan_.steps[static_cast<std::size_t>(action.index)];
-    Layer& layer = *layers_[static_cast<std::size_t>(step.operation)];
-    if (action.kind == Action::Kind::gather) {
-      layer.gather_backward(backward_part(step, p));
-    } else if (action.kind == Action::Kind::run) {
-      layer.backward(backward_part(step, p));
-    } else {
-      // All inputs of one operation have the same shape where there are several.
-      const int from = operations_[static_cast<std::size_t>(step.operation)].inputs[0];
-      const std::int64_t values =
-          range.samples * operations_[static_cast<std::size_t>(from)].output.elements();
-      const Activation none;
-      for (const GradientSum& sum : step.sums)
-        passes().add(gradient_slots_.at(sum.a, range.first), gradient_slots_.at(sum.b, range.first), values,
-                     none.low, none.high, gradient_slots_.at(sum.out, range.first));
+void Executor::run_forward_stage(Route& route, std::size_t stage, int p, const Tensor& images, Mode mode,
+                                 const InputObserver* observer) {
+  bool first = true;
+  for (const Part& chunk : route.chunks[stage][static_cast<std::size_t>(p)]) {
+    for (const Action& action : route.stages[stage].actions) {
+      const auto i = static_cast<std::size_t>(action.index);
+      const Operation& operation = operations_[i];
+      ForwardPart part = forward_part(route, operation, i, p, chunk, images);
+      part.first = first;
+      part.mode = mode;
+      if (observer != nullptr && operation.observed >= 0)
+        (*observer)(operation.observed, part.x[0], chunk.samples * input_elements(operation));
+      if (action.kind == Action::Kind::gather)
+        layers_[i]->gather(part);
+      else
+        layers_[i]->forward(part);
     }
+    first = false;
+  }
+}
+
+const float* Executor::value(int operation, int p, int first) {
+  if (operation == Operation::kImages) return trained_images_->sample(first);
+  return output(train_, static_cast<std::size_t>(operation), p, first);
+}
+
+const float* Executor::recompute(int operation, int slot, int p, const Part& chunk) {
+  const Operation& again = operations_[static_cast<std::size_t>(operation)];
+  ForwardPart part;
+  part.part = p;
+  part.samples = chunk.samples;
+  part.mode = Mode::train;
+  part.scratch = scratch_[static_cast<std::size_t>(p)].data();
+  part.x[0] = value(again.inputs[0], p, chunk.first);
+  part.y = gradients_.at(slot, p, chunk.first, again.output.elements());
+  layers_[static_cast<std::size_t>(operation)]->forward(part);
+  return part.y;
+}
+
+BackwardPart Executor::backward_part(const BackwardStep& step, int p, const Part& chunk) {
+  const Operation& operation = operations_[static_cast<std::size_t>(step.operation)];
+  BackwardPart part;
+  part.part = p;
+  part.samples = chunk.samples;
+  part.scratch = scratch_[static_cast<std::size_t>(p)].data();
+  for (std::size_t k = 0; k < operation.inputs.size(); ++k)
+    part.x[k] = step.recomputed[k] >= 0 ? recompute(operation.inputs[k], step.recomputed[k], p, chunk)
+                                        : value(operation.inputs[k], p, chunk.first);
+  part.y = value(step.operation, p, chunk.first);
+  part.dy = gradients_.at(step.dy, p, chunk.first, operation.output.elements());
+  const std::int64_t inputs = input_elements(operation);
+  for (int k = 0; k < 2; ++k)
+    if (step.dx[k] >= 0) part.dx[k] = gradients_.at(step.dx[k], p, chunk.first, inputs);
+  return part;
+}
+
+void Executor::add_gradients(const BackwardStep& step, int p, const Part& chunk) {
+  const std::int64_t elements = input_elements(operations_[static_cast<std::size_t>(step.operation)]);
+  const Activation none;
+  for (const GradientSum& sum : step.sums)
+    passes().add(gradients_.at(sum.a, p, chunk.first, elements),
+                 gradients_.at(sum.b, p, chunk.first, elements), chunk.samples * elements, none.low,
+                 none.high, gradients_.at(sum.out, p, chunk.first, elements));
+}
+
+void Executor::run_backward_stage(std::size_t stage, int p) {
+  bool first = true;
+  for (const Part& chunk : backward_chunks_[stage][static_cast<std::size_t>(p)]) {
+    for (const Action& action : backward_stages_[stage].actions) {
+      const BackwardStep& step = backward_plan_.steps[static_cast<std::size_t>(action.index)];
+      if (action.kind == Action::Kind::sum) {
+        add_gradients(step, p, chunk);
+        continue;
+      }
+      BackwardPart part = backward_part(step, p, chunk);
+      part.first = first;
+      Layer& layer = *layers_[static_cast<std::size_t>(step.operation)];
+      if (action.kind == Action::Kind::gather)
+        layer.gather_backward(part);
+      else
+        layer.backward(part);
+    }
+    first = false;
   }
 }
 
@@ -296,19 +298,18 @@ void Executor::backward(const Tensor& logits_gradient) {
   base::require(trained_images_ != nullptr, "Network::backward: call it right after forward(train)");
   base::require(logits_gradient.batch() == logits_.batch() && logits_gradient.shape() == logits_.shape(),
                 "Network::backward: the gradient's shape is not that of the logits");
-  const int count = static_cast<int>(parts_.size());
-  for (const Part& range : parts_)
-    std::memcpy(gradient_slots_.at(backward_plan_.logits_slot, range.first),
-                logits_gradient.sample(range.first),
-                static_cast<std::size_t>(range.samples * logits_.shape().elements()) * sizeof(float));
-  for (const Stage& stage : backward_stages_) {
-    base::parallel_for(count, [&](int p) { run_backward_stage(stage, p); });
-    if (stage.reduce < 0) continue;
-    const BackwardStep& step = backward_plan_.steps[static_cast<std::size_t>(stage.reduce)];
-    layers_[static_cast<std::size_t>(step.operation)]->reduce_backward(count);
+  std::memcpy(gradients_.at(backward_plan_.logits_slot, 0, 0, logits_.shape().elements()),
+              logits_gradient.data(), static_cast<std::size_t>(logits_gradient.elements()) * sizeof(float));
+  const int parts = static_cast<int>(train_.parts.size());
+  for (std::size_t s = 0; s < backward_stages_.size(); ++s) {
+    base::parallel_for(parts, [&](int p) { run_backward_stage(s, p); });
+    const int reduce = backward_stages_[s].reduce;
+    if (reduce < 0) continue;
+    const BackwardStep& step = backward_plan_.steps[static_cast<std::size_t>(reduce)];
+    layers_[static_cast<std::size_t>(step.operation)]->reduce_backward(parts);
   }
   base::parallel_for(static_cast<int>(layers_.size()),
-                     [&](int i) { layers_[static_cast<std::size_t>(i)]->finish_backward(count); });
+                     [&](int i) { layers_[static_cast<std::size_t>(i)]->finish_backward(parts); });
 }
 
 void Executor::reset_running_statistics() {

@@ -3,24 +3,25 @@
 #include <memory>
 #include <vector>
 
+#include "trainer/arithmetic.hpp"
 #include "trainer/buffer_plan.hpp"
 #include "trainer/layer.hpp"
 #include "trainer/network.hpp"
 #include "trainer/operations.hpp"
 #include "trainer/parts.hpp"
+#include "trainer/slot_memory.hpp"
+#include "trainer/stages.hpp"
 #include "trainer/tensor.hpp"
 
 namespace bitsmith::trainer {
 
-/// Runs a network's operations over a batch cut into parts. Training and recalibration go operation by
-/// operation as far as batch norms force all parts to wait for each other; between two such points each part
-/// runs through several operations on its own. Evaluation takes a few samples at a time, small enough for the
-/// cache, through the whole network.
+/// Runs a network's operations over a batch cut into parts. All parts go through the operations of a stage, a
+/// chunk of samples at a time, and wait for each other where batch norms look at the whole batch.
 class Executor {
  public:
   /// All arguments must outlive it; `quantization` has an entry per quantizable layer.
   Executor(const quant::NetworkInfo& info, std::vector<Parameter>& parameters, std::vector<Buffer>& buffers,
-           const std::vector<LayerQuantization>& quantization);
+           const std::vector<LayerQuantization>& quantization, const Arithmetic& arithmetic);
   ~Executor();
 
   const Tensor& forward(const Tensor& images, Mode mode, int shards);
@@ -28,59 +29,49 @@ class Executor {
   void backward(const Tensor& logits_gradient);
   void reset_running_statistics();
   void freeze_statistics(bool frozen);
+  /// Quantization or arithmetic have changed: the next forward makes layers ready for that.
+  void forget_reservations();
 
  private:
-  /// What a part does between two points where all parts wait for each other.
-  struct Action {
-    enum class Kind { gather, run, sum } kind = Kind::run;
-    int index = 0;  ///< forward: operation; backward: step
-  };
-  struct Stage {
-    std::vector<Action> actions;
-    int reduce = -1;  ///< operation (forward) or step (backward) that reduces after the stage
-  };
-
-  struct Slots {
-    std::vector<Tensor> tensors;
-    const std::vector<std::int64_t>* elements = nullptr;
-    void reserve(int samples, const std::vector<std::int64_t>& slot_elements);
-    float* at(int slot, int first) {
-      return tensors[static_cast<std::size_t>(slot)].data() +
-             first * (*elements)[static_cast<std::size_t>(slot)];
-    }
+  /// One way through the network: its stages, where values lie, and for what it has been made ready.
+  struct Route {
+    ForwardPlan plan;
+    std::vector<Stage> stages;
+    SlotMemory memory;
+    int batch = 0, shards = 0;  ///< reserved; 0: nothing
+    std::vector<Part> parts;
+    std::vector<std::vector<std::vector<Part>>> chunks;  ///< [stage][part]
   };
 
   void check(const Tensor& images, Mode mode) const;
-  void reserve_layers(int parts, const std::vector<int>& sizes, bool backward);
-  void reserve_training(int batch, Mode mode, int shards);
-  void reserve_lanes(int batch, int shards);
+  void reserve(Route& route, int batch, int shards, bool backward);
+  void reserve_layers(const Route& route, bool backward);
   void prepare(Mode mode);
-  void run_batch(const Tensor& images, Mode mode);
-  void run_lane(const Tensor& images, int lane, const InputObserver* observer);
-  void run_backward_stage(const Stage& stage, int part);
-  BackwardPart backward_part(const BackwardStep& step, int part);
-  const float* value(int operation, const Part& part);
-  float* output(Slots& slots, const ForwardPlan& plan, std::size_t operation, int first_in_slot,
-                int first_in_batch);
+  const Tensor& run(Route& route, const Tensor& images, Mode mode, int shards, const InputObserver* observer);
+  void run_forward_stage(Route& route, std::size_t stage, int part, const Tensor& images, Mode mode,
+                         const InputObserver* observer);
+  void run_backward_stage(std::size_t stage, int part);
+  ForwardPart forward_part(Route& route, const Operation& operation, std::size_t index, int p,
+                           const Part& chunk, const Tensor& images);
+  BackwardPart backward_part(const BackwardStep& step, int p, const Part& chunk);
+  void add_gradients(const BackwardStep& step, int p, const Part& chunk);
+  std::int64_t input_elements(const Operation& operation) const;  ///< per sample
+  const float* recompute(int operation, int slot, int p, const Part& chunk);
+  const float* value(int operation, int p, int first);
+  float* output(Route& route, std::size_t operation, int p, int first);
 
   std::vector<Operation> operations_;
   std::vector<std::unique_ptr<Layer>> layers_;  ///< per operation
   quant::Shape input_;
-  ForwardPlan train_plan_, pooled_plan_;
-  BackwardPlan backward_plan_;
-  std::vector<Stage> forward_stages_, backward_stages_;
   std::vector<int> weak_batch_norms_;  ///< operations whose batch statistics need more than one sample
 
-  Slots train_slots_, pooled_slots_, gradient_slots_;
-  std::vector<Slots> lane_slots_;
+  Route train_, recalibrate_, evaluate_;
+  BackwardPlan backward_plan_;
+  std::vector<Stage> backward_stages_;
+  std::vector<std::vector<std::vector<Part>>> backward_chunks_;
+  SlotMemory gradients_;
   std::vector<Tensor> scratch_;  ///< per part
   Tensor logits_;
-  std::vector<Part> parts_;
-  std::vector<Part> lanes_;
-  std::vector<std::vector<Part>> chunks_;  ///< per lane
-  int evaluation_chunk_ = 1;
-  int reserved_batch_ = 0, reserved_shards_ = 0, reserved_lanes_batch_ = 0, reserved_lanes_ = 0;
-  bool reserved_backward_ = false;
   const Tensor* trained_images_ = nullptr;  ///< of the last forward(train)
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "quant/network_info.hpp"
+#include "trainer/arithmetic.hpp"
 #include "trainer/layer_quantization.hpp"
 #include "trainer/mode.hpp"
 #include "trainer/parameters.hpp"
@@ -22,11 +23,13 @@ struct Activation {
   bool none() const { return low == -std::numeric_limits<float>::infinity(); }
 };
 
-/// Some consecutive samples of a batch on their way through a layer; pointers are to the first of them. Parts
-/// with different indices may be worked on at the same time.
+/// Some consecutive samples of a batch on their way through a layer; pointers are to the first of them. A
+/// part comes in one or several such pieces, in order; parts with different indices may be worked on at the
+/// same time.
 struct ForwardPart {
   int part = 0;
   int samples = 0;
+  bool first = true;  ///< the part's first piece: sums start anew
   Mode mode = Mode::train;
   const float* x[2] = {};    ///< the second: add
   float* y = nullptr;        ///< may be x[0] where forward_in_place() says so
@@ -35,6 +38,7 @@ struct ForwardPart {
 struct BackwardPart {
   int part = 0;
   int samples = 0;
+  bool first = true;         ///< likewise
   const float* x[2] = {};    ///< only where keeps().input
   const float* y = nullptr;  ///< only where keeps().output
   const float* dy = nullptr;
@@ -56,20 +60,24 @@ enum class GradientStyle {
 
 /// One layer of a network at work. The calls, for a forward and a backward pass over a batch cut into parts:
 /// `reserve prepare (gather* reduce)? forward* ((gather_backward* reduce_backward)? backward*
-/// finish_backward)?` where `*` runs over the parts, in parallel, and a phase in (...)? is there if
-/// gathers... says so. reserve, prepare, reduce and finish_backward of different layers may run in parallel,
-/// those of one layer never.
+/// finish_backward)?` where `*` runs over the parts, in parallel, and over the pieces of each, in order; a
+/// phase in (...)? is there if gathers... says so. reserve, prepare, reduce and finish_backward of different
+/// layers may run in parallel, those of one layer never.
 class Layer {
  public:
   virtual ~Layer() = default;
 
-  /// Makes ready for parts 0..parts-1 whose sizes are among `samples`; allocates, so that no other phase
-  /// does.
+  /// Makes ready for parts 0..parts-1 in pieces whose sizes are among `samples`; allocates, so that no other
+  /// phase does.
   virtual void reserve(int parts, std::span<const int> samples, bool backward) = 0;
   virtual std::int64_t scratch_floats(int samples, bool backward) const = 0;
   virtual Keeps keeps() const = 0;
   virtual bool forward_in_place() const = 0;
   virtual GradientStyle gradient_style() const = 0;
+
+  /// Whether forward is so cheap that backward rather calls it again than keep the output in memory. It may
+  /// be called so until the next prepare, with the same result, and reads only what keeps() names.
+  virtual bool recomputes() const { return false; }
 
   virtual void forward(const ForwardPart& part) = 0;
   virtual void backward(const BackwardPart& part) = 0;
@@ -102,6 +110,7 @@ struct LayerArguments {
   Buffer* running_var = nullptr;
   Buffer* scale = nullptr;                          ///< quantize
   const LayerQuantization* quantization = nullptr;  ///< conv, linear
+  const Arithmetic* arithmetic = nullptr;           ///< conv, linear; nullptr: fp32
   bool input_is_image = false;                      ///< no input gradient is ever wanted
 
   const quant::Shape& input() const { return info.nodes[static_cast<std::size_t>(node.inputs[0])].output; }

@@ -21,7 +21,7 @@ struct Network::Core {
         buffers(make_buffers(info)),
         quantization(info.layers.size()),
         learned(info, parameters, buffers, quantization),
-        executor(info, parameters, buffers, quantization),
+        executor(info, parameters, buffers, quantization, arithmetic),
         shards(shard_count) {}
 
   quant::NetworkInfo info;
@@ -29,6 +29,7 @@ struct Network::Core {
   std::vector<Buffer> buffers;
   std::vector<LayerQuantization> quantization;
   LearnedNumbers learned;  ///< before the executor: it makes room, so that pointers into the vectors hold
+  Arithmetic arithmetic;
   Executor executor;
   int shards;
 };
@@ -134,6 +135,8 @@ void Network::copy_state_from(const Network& other) {
   for (std::size_t i = 0; i < own_buffers.size(); ++i) buffers()[i].value = other_buffers[i].value;
   core_->quantization = other.core_->quantization;
   core_->learned.copy(other.parameters(), other.buffers());
+  core_->arithmetic = other.core_->arithmetic;
+  core_->executor.forget_reservations();
 }
 
 const quant::NetworkInfo& Network::info() const { return core_->info; }
@@ -142,6 +145,13 @@ void Network::set_shards(int shards) {
   check_shards(shards);
   core_->shards = shards;
 }
+
+void Network::set_arithmetic(Arithmetic arithmetic) {
+  if (arithmetic == core_->arithmetic) return;
+  core_->arithmetic = arithmetic;
+  core_->executor.forget_reservations();
+}
+Arithmetic Network::arithmetic() const { return core_->arithmetic; }
 
 std::vector<Parameter>& Network::parameters() { return core_->parameters; }
 const std::vector<Parameter>& Network::parameters() const { return core_->parameters; }
@@ -162,6 +172,7 @@ void Network::set_quantization(int layer, LayerQuantization quantization) {
   check_input(core_->info, layer, quantization);
   core_->quantization[index] = std::move(quantization);
   core_->learned.renew(layer);
+  core_->executor.forget_reservations();
 }
 
 void Network::freeze_batch_norms(bool frozen) { core_->executor.freeze_statistics(frozen); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "quant/network_info.hpp"
+#include "trainer/arithmetic.hpp"
 #include "trainer/layer_quantization.hpp"
 #include "trainer/mode.hpp"
 #include "trainer/parameters.hpp"
@@ -43,6 +44,10 @@ class Network {
   int shards() const;
   /// Takes effect from the next forward.
   void set_shards(int shards);
+
+  /// What products are computed in, from the next forward on; fp32 at first.
+  void set_arithmetic(Arithmetic arithmetic);
+  Arithmetic arithmetic() const;
 
   std::vector<Parameter>& parameters();
   const std::vector<Parameter>& parameters() const;

@@ -1,14 +1,14 @@
 // Images per second of training and evaluation.
 //
-//   training_bench [--network NAME] [--mode fp32|qat|eval] [--threads N] [--batch 128] [--shards 4] [--reps
-//   7]
+//   training_bench [--network NAME] [--mode MODE] [--threads N] [--batch 128] [--shards 4] [--reps 7]
 //
-// Without --network, --mode or --threads: all of them (threads 1 and 2). One JSON object per line: minimum,
-// median and maximum over `reps` of six optimiser steps each (training), or of passes over 2000 images
-// (evaluation). Inputs are random: speed does not depend on them. qat is W4A4 with the first and last layer
-// at 8 bits.
+// MODE is one of the rows of kModes below. Without --network, --mode or --threads: all of them (threads 1 and
+// 2). One JSON object per line: minimum, median and maximum over `reps` of six optimiser steps each
+// (training), or of passes over 2000 images (evaluation); peak memory of the process so far. Inputs are
+// random: speed does not depend on them. w4a4 and the like have the first and last layer at 8 bits.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -31,6 +31,26 @@ namespace {
 
 using namespace bitsmith;
 using trainer::Mode;
+
+using trainer::BackwardArithmetic;
+using trainer::ForwardArithmetic;
+
+struct TrainingMode {
+  const char* name;
+  int bits;  ///< of weights and activations; 32: not quantized
+  bool training;
+  trainer::Arithmetic arithmetic;
+};
+constexpr TrainingMode kModes[] = {
+    {"fp32", 32, true, {ForwardArithmetic::fp32, BackwardArithmetic::fp32}},
+    {"bf16", 32, true, {ForwardArithmetic::bf16, BackwardArithmetic::bf16}},
+    {"w4a4", 4, true, {ForwardArithmetic::integer, BackwardArithmetic::bf16}},
+    {"w8a8", 8, true, {ForwardArithmetic::integer, BackwardArithmetic::bf16}},
+    {"w4a4_fp32", 4, true, {ForwardArithmetic::fp32, BackwardArithmetic::fp32}},
+    {"eval_fp32", 32, false, {ForwardArithmetic::fp32, BackwardArithmetic::fp32}},
+    {"eval_w8a8", 8, false, {ForwardArithmetic::integer, BackwardArithmetic::fp32}},
+    {"eval_w4a4", 4, false, {ForwardArithmetic::integer, BackwardArithmetic::fp32}},
+};
 
 struct Settings {
   std::string network, mode;
@@ -56,16 +76,29 @@ Rates measure(int reps, double images, const std::function<void()>& work) {
   return rates;
 }
 
-void quantize(trainer::Network& network) {
+const TrainingMode& mode_of(const std::string& name) {
+  for (const TrainingMode& mode : kModes)
+    if (name == mode.name) return mode;
+  fmt::print(stderr, "training_bench: no mode '{}'\n", name);
+  std::exit(2);
+}
+
+void quantize(trainer::Network& network, int bits) {
   const int layers = static_cast<int>(network.info().layers.size());
   for (int i = 0; i < layers; ++i) {
     trainer::LayerQuantization q;
-    q.activation_bits = i == 0 || i + 1 == layers ? 8 : 4;
+    q.activation_bits = i == 0 || i + 1 == layers ? 8 : bits;
     q.weight_format = q.activation_bits;
     q.activation_signed = network.info().layers[static_cast<std::size_t>(i)].input_signed;
     q.activation_scale = 0.25f;
     network.set_quantization(i, q);
   }
+}
+
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
 }
 
 void run(const Settings& settings) {
@@ -76,9 +109,11 @@ void run(const Settings& settings) {
                            settings.shards);
   double mmac = 0;
   for (const auto& layer : network.info().layers) mmac += static_cast<double>(layer.macs()) * 1e-6;
-  if (settings.mode == "qat") quantize(network);
+  const TrainingMode& mode = mode_of(settings.mode);
+  if (mode.bits < 32) quantize(network, mode.bits);
+  network.set_arithmetic(mode.arithmetic);
 
-  const bool training = settings.mode != "eval";
+  const bool training = mode.training;
   trainer::Tensor images(training ? settings.batch : kEvaluationBatch, {1, side, side}), gradient;
   base::Rng rng(1);
   for (std::int64_t i = 0; i < images.elements(); ++i) images.data()[i] = static_cast<float>(rng.normal());
@@ -105,10 +140,10 @@ void run(const Settings& settings) {
       "{{\"network\": \"{}\", \"mode\": \"{}\", \"threads\": {}, \"batch\": {}, \"shards\": {}, \"isa\": "
       "\"{}\", "
       "\"mmac\": {:.2f}, \"images_per_second\": [{:.0f}, {:.0f}, {:.0f}], \"images_per_cpu_second\": "
-      "{:.0f}}}\n",
+      "{:.0f}, \"peak_mib\": {:.0f}}}\n",
       settings.network, settings.mode, settings.threads, images.batch(), settings.shards,
       base::isa_name(base::selected_isa()), mmac, r.wall.front(), r.wall[r.wall.size() / 2], r.wall.back(),
-      r.cpu);
+      r.cpu, peak_mib());
   std::fflush(stdout);
 }
 
@@ -131,7 +166,8 @@ int main(int argc, char** argv) {
     else if (key == "--reps")
       settings.reps = std::atoi(value.c_str());
   }
-  std::vector<std::string> networks, modes = {"fp32", "qat", "eval"};
+  std::vector<std::string> networks, modes;
+  for (const TrainingMode& mode : kModes) modes.emplace_back(mode.name);
   for (const auto& row : trainer::network_rows()) networks.emplace_back(row.name);
   if (!settings.network.empty()) networks = {settings.network};
   if (!settings.mode.empty()) modes = {settings.mode};

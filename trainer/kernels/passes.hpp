@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace bitsmith::trainer {
@@ -26,12 +27,20 @@ struct Passes {
   void (*normalise_backward)(const float* x, const float* dy, std::int64_t rows, std::int64_t width,
                              const float* mean, const float* scale, const float* beta, float low, float high,
                              const float* slope, const float* offset, float* dx);
+  /// y = (y + offset) * scale.
+  void (*offset_and_scale)(float* y, std::int64_t rows, std::int64_t width, const float* offset,
+                           const float* scale);
   /// y = clamp(a + b). y may be a or b.
   void (*add)(const float* a, const float* b, std::int64_t n, float low, float high, float* y);
   /// y = clamp(x). y may be x.
   void (*clamp)(const float* x, std::int64_t n, float low, float high, float* y);
   /// dx = dy where low < y < high, else 0. dx may be dy. (Output and input of a clamp are inside together.)
   void (*clamp_backward)(const float* y, const float* dy, std::int64_t n, float low, float high, float* dx);
+  /// y = x rounded to bf16, half to even; NaN stays NaN.
+  void (*to_bf16)(const float* x, std::int64_t n, std::uint16_t* y);
+  /// Bytes as bf16, exactly: 0..255, or -128..127.
+  void (*bytes_to_bf16)(const std::uint8_t* q, std::int64_t n, std::uint16_t* y);
+  void (*signed_bytes_to_bf16)(const std::uint8_t* q, std::int64_t n, std::uint16_t* y);
   /// Stochastic gradient descent; see optimizer.hpp. first: the buffer becomes the gradient.
   void (*sgd)(float* w, const float* g, float* buffer, std::int64_t n, float rate, float momentum,
               float decay, bool nesterov, bool first);
@@ -49,6 +58,11 @@ extern const Passes passes;
 namespace avx512 {
 extern const Passes passes;
 }
+
+/// Pixels lie one after the other, so a tensor may be seen as rows of several pixels, wide enough for whole
+/// vectors: how many values such a row has. A table repeats its channels to this width; what is left of a
+/// tensor is one short row, which the beginning of a table fits.
+std::size_t folded_width(std::size_t channels);
 
 /// Those of base::selected_isa().
 const Passes& passes();

@@ -158,6 +158,14 @@ void normalise_backward(const float* x, const float* dy, std::int64_t rows, std:
   }
 }
 
+void offset_and_scale(float* y, std::int64_t rows, std::int64_t width, const float* offset,
+                      const float* scale) {
+  for (std::int64_t r = 0; r < rows; ++r, y += width) {
+#pragma GCC ivdep
+    for (std::int64_t c = 0; c < width; ++c) y[c] = (y[c] + offset[c]) * scale[c];
+  }
+}
+
 void add(const float* a, const float* b, std::int64_t n, float low, float high, float* y) {
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) y[i] = clamped(a[i] + b[i], low, high);
@@ -171,6 +179,32 @@ void clamp(const float* x, std::int64_t n, float low, float high, float* y) {
 void clamp_backward(const float* y, const float* dy, std::int64_t n, float low, float high, float* dx) {
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) dx[i] = inside(y[i], dy[i], low, high);
+}
+
+inline std::uint32_t bits_of(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+
+void to_bf16(const float* x, std::int64_t n, std::uint16_t* y) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = bits_of(x[i]);
+    const std::uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    y[i] = static_cast<std::uint16_t>(is_nan ? 0x7fc0u : rounded);
+  }
+}
+
+// An integer of 8 bits fills no more than the upper half of a float.
+void bytes_to_bf16(const std::uint8_t* q, std::int64_t n, std::uint16_t* y) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = static_cast<std::uint16_t>(bits_of(static_cast<float>(std::int32_t{q[i]})) >> 16);
+}
+
+void signed_bytes_to_bf16(const std::uint8_t* q, std::int64_t n, std::uint16_t* y) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = static_cast<std::uint16_t>(
+        bits_of(static_cast<float>(std::int32_t{static_cast<std::int8_t>(q[i])})) >> 16);
 }
 
 void sgd(float* w, const float* g, float* buffer, std::int64_t n, float rate, float momentum, float decay,
@@ -199,7 +233,18 @@ void adam(float* w, const float* g, float* m, float* v, std::int64_t n, float ra
 
 }  // namespace
 
-const Passes passes = {
-    moments, normalise, normalise_backward_sums, normalise_backward, add, clamp, clamp_backward, sgd, adam};
+const Passes passes = {moments,
+                       normalise,
+                       normalise_backward_sums,
+                       normalise_backward,
+                       offset_and_scale,
+                       add,
+                       clamp,
+                       clamp_backward,
+                       to_bf16,
+                       bytes_to_bf16,
+                       signed_bytes_to_bf16,
+                       sgd,
+                       adam};
 
 }  // namespace bitsmith::trainer::BITSMITH_ISA

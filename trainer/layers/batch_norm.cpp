@@ -10,15 +10,6 @@ namespace {
 
 enum Table : std::size_t { kMean, kScale, kBeta, kSlope, kOffset, kTables };
 
-/// Pixels lie one after the other, so a tensor may be seen as rows of several pixels: wide enough for whole
-/// vectors.
-std::size_t folded_width(std::size_t channels) {
-  constexpr std::size_t kVectors = 64, kMost = 512;
-  for (std::size_t width = channels; width <= kMost; width += channels)
-    if (width % kVectors == 0) return width;
-  return channels * std::max<std::size_t>(1, kVectors / channels);
-}
-
 }  // namespace
 
 BatchNorm::BatchNorm(const LayerArguments& arguments)
@@ -76,12 +67,15 @@ void BatchNorm::prepare(Mode mode) {
 
 void BatchNorm::gather(const ForwardPart& part) {
   Sums& sums = sums_[static_cast<std::size_t>(part.part)];
-  sums.count = part.samples * pixels_;
-  // Sums of (x - shift) lose nothing to cancellation when the shift is a typical value: the part's first
-  // pixel.
-  for (std::size_t c = 0; c < width_; ++c) sums.shift[c] = part.x[0][c % channels_];
-  std::ranges::fill(sums.first, 0.0);
-  std::ranges::fill(sums.second, 0.0);
+  if (part.first) {
+    sums.count = 0;
+    // Sums of (x - shift) lose nothing to cancellation when the shift is a typical value: the part's first
+    // pixel.
+    for (std::size_t c = 0; c < width_; ++c) sums.shift[c] = part.x[0][c % channels_];
+    std::ranges::fill(sums.first, 0.0);
+    std::ranges::fill(sums.second, 0.0);
+  }
+  sums.count += part.samples * pixels_;
   for_rows(part.samples, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
     passes().moments(part.x[0] + at, rows, width, sums.shift.data(), sums.first.data(), sums.second.data());
   });
@@ -138,8 +132,10 @@ void BatchNorm::forward(const ForwardPart& part) {
 
 void BatchNorm::gather_backward(const BackwardPart& part) {
   Sums& sums = sums_[static_cast<std::size_t>(part.part)];
-  std::ranges::fill(sums.first, 0.0);
-  std::ranges::fill(sums.second, 0.0);
+  if (part.first) {
+    std::ranges::fill(sums.first, 0.0);
+    std::ranges::fill(sums.second, 0.0);
+  }
   for_rows(part.samples, [&](std::int64_t at, std::int64_t rows, std::int64_t width) {
     passes().normalise_backward_sums(part.x[0] + at, part.dy + at, rows, width, table(kMean).data(),
                                      table(kScale).data(), table(kBeta).data(), activation_.low,

@@ -18,6 +18,7 @@ class BatchNorm : public Layer {
   std::int64_t scratch_floats(int, bool) const override { return 0; }
   Keeps keeps() const override { return {.input = true, .output = false}; }
   bool forward_in_place() const override { return true; }
+  bool recomputes() const override { return true; }
   GradientStyle gradient_style() const override { return GradientStyle::in_place; }
 
   void prepare(Mode mode) override;

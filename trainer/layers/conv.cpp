@@ -7,7 +7,6 @@ namespace {
 
 using dnnl::memory;
 using Tag = memory::format_tag;
-constexpr auto kF32 = memory::data_type::f32;
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
 memory::dims weight_dims(const LayerArguments& arguments) {
@@ -18,51 +17,78 @@ memory::dims weight_dims(const LayerArguments& arguments) {
   return {node.groups, outputs / node.groups, inputs / node.groups, w.kernel_h, w.kernel_w};
 }
 
+/// A window in oneDNN's terms.
+struct Sliding {
+  explicit Sliding(const quant::Window& w)
+      : strides{w.stride_h, w.stride_w},
+        gaps{w.dilation_h - 1, w.dilation_w - 1},  // oneDNN counts what lies between
+        begin{w.pad_top, w.pad_left},
+        end{w.pad_bottom, w.pad_right} {}
+  memory::dims strides, gaps, begin, end;
+};
+
 }  // namespace
 
 Conv::Conv(const LayerArguments& arguments)
     : ProductLayer(arguments, weight_dims(arguments), arguments.node.groups == 1 ? Tag::oihw : Tag::goihw) {}
 
-ProductPrimitives Conv::make(int samples, bool backward, bool input_gradient) const {
-  const quant::Shape &in = arguments_.input(), &out = arguments_.node.output;
-  const quant::Window& w = arguments_.node.window;
-  const bool bias = arguments_.bias != nullptr;
-  ProductPrimitives p;
-  p.x = memory::desc({samples, in.channels, in.height, in.width}, kF32, Tag::nhwc);
-  p.y = memory::desc({samples, out.channels, out.height, out.width}, kF32, Tag::nhwc);
-  if (bias) p.bias = memory::desc({out.channels}, kF32, Tag::x);
-  const memory::desc weights(weight_dims(arguments_), kF32, Tag::any);
-  const memory::dims strides{w.stride_h, w.stride_w};
-  const memory::dims dilation{w.dilation_h - 1, w.dilation_w - 1};  // oneDNN counts the gap
-  const memory::dims begin{w.pad_top, w.pad_left};
-  const memory::dims end{w.pad_bottom, w.pad_right};
+memory::desc Conv::image(const quant::Shape& shape, int samples, Type type) const {
+  return {{samples, shape.channels, shape.height, shape.width}, type, Tag::nhwc};
+}
+
+ForwardProduct Conv::make_forward(int samples, Type input) const {
+  const bool integers = input == Type::u8 || input == Type::s8;
+  ForwardProduct p;
+  p.x = image(arguments_.input(), samples, input);
+  p.y = image(arguments_.node.output, samples, Type::f32);
+  if (arguments_.bias != nullptr && !integers)
+    p.bias = memory::desc({arguments_.node.output.channels}, Type::f32, Tag::x);
+  const memory::desc weights(weight_dims(arguments_), integers ? Type::s8 : input, Tag::any);
+  const Sliding sliding(arguments_.node.window);
   const auto attributes = onednn_attributes();
-  const auto kind = backward ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const dnnl::convolution_forward::desc description(dnnl::prop_kind::forward_inference, kDirect, p.x, weights,
+                                                    p.bias, p.y, sliding.strides, sliding.gaps, sliding.begin,
+                                                    sliding.end);
+  const dnnl::convolution_forward::primitive_desc chosen(description, attributes, onednn_engine());
+  p.primitive = dnnl::convolution_forward(chosen);
+  p.weights = chosen.weights_desc();
+  p.scratch = chosen.scratchpad_desc();
+  return p;
+}
 
-  const dnnl::convolution_forward::desc forward(kind, kDirect, p.x, weights, p.bias, p.y, strides, dilation,
-                                                begin, end);
-  const dnnl::convolution_forward::primitive_desc forward_pd(forward, attributes, onednn_engine());
-  p.forward = dnnl::convolution_forward(forward_pd);
-  p.forward_weights = forward_pd.weights_desc();
-  p.forward_scratch = forward_pd.scratchpad_desc();
-  if (!backward) return p;
+BackwardProduct Conv::make_backward(int samples, Type operands, const memory::desc& weights_gradient) const {
+  BackwardProduct p;
+  p.x = image(arguments_.input(), samples, operands);
+  p.dy = image(arguments_.node.output, samples, operands);
+  p.dx = image(arguments_.input(), samples, Type::f32);
+  if (arguments_.bias != nullptr) p.bias = memory::desc({arguments_.node.output.channels}, Type::f32, Tag::x);
+  const memory::desc weights(weight_dims(arguments_), operands, Tag::any);
+  const memory::desc gradient = weights_gradient.is_zero()
+                                    ? memory::desc(weight_dims(arguments_), Type::f32, Tag::any)
+                                    : weights_gradient;
+  const Sliding sliding(arguments_.node.window);
+  const auto attributes = onednn_attributes();
+  const dnnl::convolution_forward::desc forward(dnnl::prop_kind::forward_training, kDirect, p.x, weights,
+                                                p.dy, sliding.strides, sliding.gaps, sliding.begin,
+                                                sliding.end);
+  const dnnl::convolution_forward::primitive_desc hint(forward, attributes, onednn_engine());
 
-  const dnnl::convolution_backward_weights::desc by_weights(kDirect, p.x, weights, p.bias, p.y, strides,
-                                                            dilation, begin, end);
-  const dnnl::convolution_backward_weights::primitive_desc by_weights_pd(by_weights, attributes,
-                                                                         onednn_engine(), forward_pd);
-  p.backward_weights = dnnl::convolution_backward_weights(by_weights_pd);
-  p.weights_gradient = by_weights_pd.diff_weights_desc();
-  p.backward_weights_scratch = by_weights_pd.scratchpad_desc();
-  if (!input_gradient) return p;
+  const dnnl::convolution_backward_weights::desc by_weights(
+      kDirect, p.x, gradient, p.bias, p.dy, sliding.strides, sliding.gaps, sliding.begin, sliding.end);
+  const dnnl::convolution_backward_weights::primitive_desc by_weights_chosen(by_weights, attributes,
+                                                                             onednn_engine(), hint);
+  p.by_weights = dnnl::convolution_backward_weights(by_weights_chosen);
+  p.weights_gradient = by_weights_chosen.diff_weights_desc();
+  p.by_weights_scratch = by_weights_chosen.scratchpad_desc();
+  if (arguments_.input_is_image) return p;
 
-  const dnnl::convolution_backward_data::desc by_data(kDirect, p.x, weights, p.y, strides, dilation, begin,
-                                                      end);
-  const dnnl::convolution_backward_data::primitive_desc by_data_pd(by_data, attributes, onednn_engine(),
-                                                                   forward_pd);
-  p.backward_data = dnnl::convolution_backward_data(by_data_pd);
-  p.backward_data_weights = by_data_pd.weights_desc();
-  p.backward_data_scratch = by_data_pd.scratchpad_desc();
+  const dnnl::convolution_backward_data::desc by_data(kDirect, p.dx, weights, p.dy, sliding.strides,
+                                                      sliding.gaps, sliding.begin, sliding.end);
+  const dnnl::convolution_backward_data::primitive_desc by_data_chosen(by_data, attributes, onednn_engine(),
+                                                                       hint);
+  p.by_data = dnnl::convolution_backward_data(by_data_chosen);
+  p.weights = by_data_chosen.weights_desc();
+  p.by_data_scratch = by_data_chosen.scratchpad_desc();
   return p;
 }
 

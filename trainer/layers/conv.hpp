@@ -11,7 +11,13 @@ class Conv : public ProductLayer {
   explicit Conv(const LayerArguments& arguments);
 
  protected:
-  ProductPrimitives make(int samples, bool backward, bool input_gradient) const override;
+  ForwardProduct make_forward(int samples, Type input) const override;
+  BackwardProduct make_backward(int samples, Type operands,
+                                const dnnl::memory::desc& weights_gradient) const override;
+  bool gains_from_bf16() const override { return arguments_.node.groups == 1; }
+
+ private:
+  dnnl::memory::desc image(const quant::Shape& shape, int samples, Type type) const;
 };
 
 }  // namespace bitsmith::trainer

@@ -10,7 +10,6 @@ namespace {
 
 using dnnl::memory;
 using Tag = memory::format_tag;
-constexpr auto kF32 = memory::data_type::f32;
 
 }  // namespace
 
@@ -23,37 +22,53 @@ Linear::Linear(const LayerArguments& arguments)
                     arguments.node.name, input.channels, input.height, input.width));
 }
 
-ProductPrimitives Linear::make(int samples, bool backward, bool input_gradient) const {
+ForwardProduct Linear::make_forward(int samples, Type input) const {
   const int inputs = arguments_.input().channels, outputs = arguments_.node.output.channels;
-  ProductPrimitives p;
-  p.x = memory::desc({samples, inputs}, kF32, Tag::nc);
-  p.y = memory::desc({samples, outputs}, kF32, Tag::nc);
-  if (arguments_.bias != nullptr) p.bias = memory::desc({outputs}, kF32, Tag::x);
-  const memory::desc weights({outputs, inputs}, kF32, Tag::any);
+  const bool integers = input == Type::u8 || input == Type::s8;
+  ForwardProduct p;
+  p.x = memory::desc({samples, inputs}, input, Tag::nc);
+  p.y = memory::desc({samples, outputs}, Type::f32, Tag::nc);
+  if (arguments_.bias != nullptr && !integers) p.bias = memory::desc({outputs}, Type::f32, Tag::x);
+  const memory::desc weights({outputs, inputs}, integers ? Type::s8 : input, Tag::any);
   const auto attributes = onednn_attributes();
-  const auto kind = backward ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const dnnl::inner_product_forward::desc description(dnnl::prop_kind::forward_inference, p.x, weights,
+                                                      p.bias, p.y);
+  const dnnl::inner_product_forward::primitive_desc chosen(description, attributes, onednn_engine());
+  p.primitive = dnnl::inner_product_forward(chosen);
+  p.weights = chosen.weights_desc();
+  p.scratch = chosen.scratchpad_desc();
+  return p;
+}
 
-  const dnnl::inner_product_forward::desc forward(kind, p.x, weights, p.bias, p.y);
-  const dnnl::inner_product_forward::primitive_desc forward_pd(forward, attributes, onednn_engine());
-  p.forward = dnnl::inner_product_forward(forward_pd);
-  p.forward_weights = forward_pd.weights_desc();
-  p.forward_scratch = forward_pd.scratchpad_desc();
-  if (!backward) return p;
+BackwardProduct Linear::make_backward(int samples, Type operands,
+                                      const memory::desc& weights_gradient) const {
+  const int inputs = arguments_.input().channels, outputs = arguments_.node.output.channels;
+  BackwardProduct p;
+  p.x = memory::desc({samples, inputs}, operands, Tag::nc);
+  p.dy = memory::desc({samples, outputs}, operands, Tag::nc);
+  p.dx = memory::desc({samples, inputs}, Type::f32, Tag::nc);
+  if (arguments_.bias != nullptr) p.bias = memory::desc({outputs}, Type::f32, Tag::x);
+  const memory::desc weights({outputs, inputs}, operands, Tag::any);
+  const memory::desc gradient =
+      weights_gradient.is_zero() ? memory::desc({outputs, inputs}, Type::f32, Tag::any) : weights_gradient;
+  const auto attributes = onednn_attributes();
+  const dnnl::inner_product_forward::desc forward(dnnl::prop_kind::forward_training, p.x, weights, p.dy);
+  const dnnl::inner_product_forward::primitive_desc hint(forward, attributes, onednn_engine());
 
-  const dnnl::inner_product_backward_weights::desc by_weights(p.x, weights, p.bias, p.y);
-  const dnnl::inner_product_backward_weights::primitive_desc by_weights_pd(by_weights, attributes,
-                                                                           onednn_engine(), forward_pd);
-  p.backward_weights = dnnl::inner_product_backward_weights(by_weights_pd);
-  p.weights_gradient = by_weights_pd.diff_weights_desc();
-  p.backward_weights_scratch = by_weights_pd.scratchpad_desc();
-  if (!input_gradient) return p;
+  const dnnl::inner_product_backward_weights::desc by_weights(p.x, gradient, p.bias, p.dy);
+  const dnnl::inner_product_backward_weights::primitive_desc by_weights_chosen(by_weights, attributes,
+                                                                               onednn_engine(), hint);
+  p.by_weights = dnnl::inner_product_backward_weights(by_weights_chosen);
+  p.weights_gradient = by_weights_chosen.diff_weights_desc();
+  p.by_weights_scratch = by_weights_chosen.scratchpad_desc();
+  if (arguments_.input_is_image) return p;
 
-  const dnnl::inner_product_backward_data::desc by_data(p.x, weights, p.y);
-  const dnnl::inner_product_backward_data::primitive_desc by_data_pd(by_data, attributes, onednn_engine(),
-                                                                     forward_pd);
-  p.backward_data = dnnl::inner_product_backward_data(by_data_pd);
-  p.backward_data_weights = by_data_pd.weights_desc();
-  p.backward_data_scratch = by_data_pd.scratchpad_desc();
+  const dnnl::inner_product_backward_data::desc by_data(p.dx, weights, p.dy);
+  const dnnl::inner_product_backward_data::primitive_desc by_data_chosen(by_data, attributes, onednn_engine(),
+                                                                         hint);
+  p.by_data = dnnl::inner_product_backward_data(by_data_chosen);
+  p.weights = by_data_chosen.weights_desc();
+  p.by_data_scratch = by_data_chosen.scratchpad_desc();
   return p;
 }
 

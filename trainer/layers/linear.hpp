@@ -11,7 +11,9 @@ class Linear : public ProductLayer {
   explicit Linear(const LayerArguments& arguments);
 
  protected:
-  ProductPrimitives make(int samples, bool backward, bool input_gradient) const override;
+  ForwardProduct make_forward(int samples, Type input) const override;
+  BackwardProduct make_backward(int samples, Type operands,
+                                const dnnl::memory::desc& weights_gradient) const override;
 };
 
 }  // namespace bitsmith::trainer

@@ -9,204 +9,246 @@
 namespace bitsmith::trainer {
 namespace {
 
+using Type = dnnl::memory::data_type;
+
 std::int64_t round_up(std::int64_t floats) { return (floats + 15) / 16 * 16; }
 
 std::int64_t floats_of(const dnnl::memory::desc& desc) {
-  return static_cast<std::int64_t>((desc.get_size() + sizeof(float) - 1) / sizeof(float));
+  return round_up(static_cast<std::int64_t>((desc.get_size() + sizeof(float) - 1) / sizeof(float)));
 }
 
-/// oneDNN reads through the same pointers that it writes through.
-void* handle(const float* data) { return const_cast<float*>(data); }
-
-float* floats(const dnnl::memory& memory) { return static_cast<float*>(memory.get_data_handle()); }
+bool is_integer(Type type) { return type == Type::u8 || type == Type::s8; }
 
 }  // namespace
 
 ProductLayer::ProductLayer(const LayerArguments& arguments, dnnl::memory::dims weight_dims,
                            dnnl::memory::format_tag weight_tag)
     : arguments_(arguments),
-      plain_weights_(weight_dims, dnnl::memory::data_type::f32, weight_tag),
-      input_elements_(arguments.input().elements()) {}
+      plain_weights_(weight_dims, Type::f32, weight_tag),
+      input_elements_(arguments.input().elements()),
+      output_elements_(arguments.node.output.elements()),
+      weights_(plain_weights_),
+      gradient_(plain_weights_),
+      multiplier_(folded_width(static_cast<std::size_t>(arguments.node.output.channels))),
+      offset_(multiplier_.size(), 0.0f) {}
 
-ProductLayer::Sized& ProductLayer::sized(int samples) {
-  for (auto& entry : sizes_)
-    if (entry->samples == samples) return *entry;
-  throw base::InternalError("ProductLayer: a part of a size that was not reserved");
-}
-const ProductLayer::Sized& ProductLayer::sized(int samples) const {
-  return const_cast<ProductLayer*>(this)->sized(samples);
+bool ProductLayer::in_bf16(bool wanted) const { return wanted && gains_from_bf16() && onednn_has_bf16(); }
+
+void ProductLayer::quantize_weights() {
+  activations_.prepare(*arguments_.quantization);
+  if (arguments_.quantization->quantizes_weights())
+    quantizer_.update(*arguments_.weight, *arguments_.quantization);
 }
 
-const dnnl::memory& ProductLayer::prepared(const dnnl::memory::desc& desc, bool backward) {
-  for (Prepared& entry : prepared_)
-    if (entry.memory.get_desc() == desc) {
-      entry.backward = entry.backward && backward;
-      return entry.memory;
-    }
-  Prepared entry;
-  entry.memory = dnnl::memory(desc, onednn_engine());
-  entry.source = onednn_view(plain_weights_);
-  entry.reorder = dnnl::reorder(entry.source, entry.memory);
-  entry.backward = backward;
-  prepared_.push_back(std::move(entry));
-  return prepared_.back().memory;
+void ProductLayer::choose_types() {
+  const Arithmetic arithmetic = arguments_.arithmetic != nullptr ? *arguments_.arithmetic : Arithmetic{};
+  const bool integers = arguments_.quantization->quantizes_weights() && !quantizer_.levels().empty() &&
+                        activations_.gives_integers();
+  forward_type_ = in_bf16(arithmetic.forward == ForwardArithmetic::bf16) ? Type::bf16 : Type::f32;
+  if (arithmetic.forward == ForwardArithmetic::integer && integers && onednn_has_int8())
+    forward_type_ = activations_.is_signed() ? Type::s8 : Type::u8;
+  backward_type_ = in_bf16(arithmetic.backward == BackwardArithmetic::bf16) ? Type::bf16 : Type::f32;
+}
+
+ProductLayer::ForwardCalls& ProductLayer::forward_calls(int samples) {
+  for (auto& calls : forward_)
+    if (calls->samples == samples && calls->input == forward_type_) return *calls;
+  throw base::InternalError("ProductLayer: a piece of a size that was not reserved");
+}
+
+ProductLayer::BackwardCalls& ProductLayer::backward_calls(int samples) {
+  for (auto& calls : backward_)
+    if (calls->samples == samples && calls->operands == backward_type_) return *calls;
+  throw base::InternalError("ProductLayer: a piece of a size that was not reserved");
 }
 
 void ProductLayer::reserve(int parts, std::span<const int> samples, bool backward) {
-  for (int count : samples) {
-    const auto found = std::ranges::find(sizes_, count, [](const auto& entry) { return entry->samples; });
-    const bool known = found != sizes_.end();
-    if (!known || (backward && !(*found)->backward)) {
-      auto entry = std::make_unique<Sized>();
-      entry->samples = count;
-      entry->backward = backward;
-      entry->primitives = make(count, backward, backward && !arguments_.input_is_image);
-      if (known)
-        *found = std::move(entry);
-      else
-        sizes_.push_back(std::move(entry));
-    }
-    add_calls(sized(count), parts);
-  }
-  if (!backward) return;
+  quantize_weights();
+  choose_types();
   activations_.reserve(parts);
-  if (!plain_gradient_) plain_gradient_ = dnnl::memory(plain_weights_, onednn_engine());
-  if (gradients_.size() < static_cast<std::size_t>(parts)) gradients_.resize(static_cast<std::size_t>(parts));
+  for (int count : samples) {
+    reserve_forward(parts, count);
+    if (backward) reserve_backward(parts, count);
+  }
 }
 
-void ProductLayer::add_calls(Sized& entry, int parts) {
-  const ProductPrimitives& p = entry.primitives;
-  const bool bias = arguments_.bias != nullptr;
-  while (entry.calls.size() < static_cast<std::size_t>(parts)) {
-    Calls calls;
-    calls.forward = {{DNNL_ARG_SRC, onednn_view(p.x)},
-                     {DNNL_ARG_DST, onednn_view(p.y)},
-                     {DNNL_ARG_WEIGHTS, prepared(p.forward_weights, false)},
-                     {DNNL_ARG_SCRATCHPAD, onednn_view(p.forward_scratch)}};
-    if (bias) calls.forward.emplace(DNNL_ARG_BIAS, onednn_view(p.bias));
-    if (p.backward_data)
-      calls.backward_data = {{DNNL_ARG_DIFF_DST, onednn_view(p.y)},
-                             {DNNL_ARG_DIFF_SRC, onednn_view(p.x)},
-                             {DNNL_ARG_WEIGHTS, prepared(p.backward_data_weights, true)},
-                             {DNNL_ARG_SCRATCHPAD, onednn_view(p.backward_data_scratch)}};
-    if (p.backward_weights) {
-      calls.backward_weights = {{DNNL_ARG_SRC, onednn_view(p.x)},
-                                {DNNL_ARG_DIFF_DST, onednn_view(p.y)},
-                                {DNNL_ARG_SCRATCHPAD, onednn_view(p.backward_weights_scratch)}};
-    }
-    entry.calls.push_back(std::move(calls));
+void ProductLayer::reserve_forward(int parts, int samples) {
+  const auto made = std::ranges::any_of(forward_, [&](const auto& calls) {
+    return calls->samples == samples && calls->input == forward_type_;
+  });
+  if (!made)
+    forward_.push_back(std::make_unique<ForwardCalls>(
+        ForwardCalls{samples, forward_type_, make_forward(samples, forward_type_), {}}));
+  ForwardCalls& calls = forward_calls(samples);
+  const ForwardProduct& product = calls.product;
+  while (calls.parts.size() < static_cast<std::size_t>(parts)) {
+    PrimitiveCall call(product.primitive);
+    call.bind(DNNL_ARG_SRC, onednn_view(product.x));
+    call.bind(DNNL_ARG_DST, onednn_view(product.y));
+    call.bind(DNNL_ARG_WEIGHTS, weights_.as(product.weights, false));
+    call.bind(DNNL_ARG_SCRATCHPAD, onednn_view(product.scratch));
+    if (!product.bias.is_zero()) call.bind(DNNL_ARG_BIAS, onednn_view(product.bias));
+    calls.parts.push_back(std::move(call));
   }
+}
+
+void ProductLayer::reserve_backward(int parts, int samples) {
+  const auto of_type =
+      std::ranges::find_if(backward_, [&](const auto& calls) { return calls->operands == backward_type_; });
+  const dnnl::memory::desc layout =
+      of_type == backward_.end() ? dnnl::memory::desc() : (*of_type)->product.weights_gradient;
+  const auto made = std::ranges::any_of(backward_, [&](const auto& calls) {
+    return calls->samples == samples && calls->operands == backward_type_;
+  });
+  if (!made)
+    backward_.push_back(std::make_unique<BackwardCalls>(
+        BackwardCalls{samples, backward_type_, make_backward(samples, backward_type_, layout), {}}));
+  BackwardCalls& calls = backward_calls(samples);
+  const BackwardProduct& product = calls.product;
+  gradient_.reserve(parts, product.weights_gradient, product.bias);
+  while (calls.parts.size() < static_cast<std::size_t>(parts)) {
+    const int part = static_cast<int>(calls.parts.size());
+    BackwardCalls::Part own{PrimitiveCall(product.by_weights), PrimitiveCall(product.by_data)};
+    own.by_weights.bind(DNNL_ARG_SRC, onednn_view(product.x));
+    own.by_weights.bind(DNNL_ARG_DIFF_DST, onednn_view(product.dy));
+    own.by_weights.bind(DNNL_ARG_SCRATCHPAD, onednn_view(product.by_weights_scratch));
+    own.by_weights.bind(DNNL_ARG_DIFF_WEIGHTS, gradient_.weights_of_piece(part, true));
+    if (!product.bias.is_zero()) own.by_weights.bind(DNNL_ARG_DIFF_BIAS, gradient_.bias_of_piece(part, true));
+    if (product.by_data) {
+      own.by_data.bind(DNNL_ARG_DIFF_DST, onednn_view(product.dy));
+      own.by_data.bind(DNNL_ARG_DIFF_SRC, onednn_view(product.dx));
+      own.by_data.bind(DNNL_ARG_WEIGHTS, weights_.as(product.weights, true));
+      own.by_data.bind(DNNL_ARG_SCRATCHPAD, onednn_view(product.by_data_scratch));
+    }
+    calls.parts.push_back(std::move(own));
+  }
+}
+
+ProductLayer::Scratch ProductLayer::scratch(int samples, std::int64_t primitive_floats) const {
+  Scratch s{};
+  s.input = 0;
+  s.converted_input = s.input + round_up(samples * input_elements_);
+  s.converted_gradient = s.converted_input + round_up((samples * input_elements_ + 1) / 2);
+  s.primitive = s.converted_gradient + round_up((samples * output_elements_ + 1) / 2);
+  s.end = s.primitive + primitive_floats;
+  return s;
 }
 
 std::int64_t ProductLayer::scratch_floats(int samples, bool backward) const {
-  const ProductPrimitives& p = sized(samples).primitives;
-  std::int64_t most = floats_of(p.forward_scratch);
+  auto* self = const_cast<ProductLayer*>(this);
+  std::int64_t most = floats_of(self->forward_calls(samples).product.scratch);
   if (backward) {
-    if (p.backward_data) most = std::max(most, floats_of(p.backward_data_scratch));
-    if (p.backward_weights) most = std::max(most, floats_of(p.backward_weights_scratch));
+    const BackwardProduct& product = self->backward_calls(samples).product;
+    most = std::max({most, floats_of(product.by_weights_scratch), floats_of(product.by_data_scratch)});
   }
-  return round_up(samples * input_elements_) + round_up(most);
+  return scratch(samples, most).end;
 }
 
 void ProductLayer::prepare(Mode mode) {
-  const LayerQuantization& quantization = *arguments_.quantization;
-  activations_.prepare(quantization);
-  const float* weights = arguments_.weight->value.data();
-  if (quantization.quantizes_weights()) {
-    quantizer_.update(*arguments_.weight, quantization);
-    weights = quantizer_.values();
-  }
-  for (Prepared& entry : prepared_) {
-    if (entry.backward && mode != Mode::train) continue;
-    entry.source.set_data_handle(handle(weights));
-    entry.reorder.execute(onednn_stream(), entry.source, entry.memory);
+  quantize_weights();
+  const bool quantized = arguments_.quantization->quantizes_weights();
+  const bool integers = quantized && !quantizer_.levels().empty();
+  weights_.fill(quantized ? quantizer_.values() : arguments_.weight->value.data(),
+                integers ? quantizer_.levels().data() : nullptr, mode == Mode::train);
+  if (!is_integer(forward_type_)) return;
+  const std::span<const float> scales = quantizer_.scales();
+  const auto channels = static_cast<std::size_t>(arguments_.node.output.channels);
+  for (std::size_t k = 0; k < multiplier_.size(); ++k) {
+    const std::size_t c = k % channels;
+    multiplier_[k] = activations_.scale() * scales[scales.size() == 1 ? 0 : c];
+    if (arguments_.bias != nullptr) offset_[k] = arguments_.bias->value[c] / multiplier_[k];
   }
 }
 
-const float* ProductLayer::quantized_input(const float* x, int samples, float* scratch) const {
-  if (!activations_.quantizes()) return x;
-  activations_.fake_quantize(x, samples, input_elements_, scratch);
-  return scratch;
+void ProductLayer::finish_integers(float* y, int samples) const {
+  const auto width = std::ssize(multiplier_);
+  const std::int64_t values = samples * output_elements_, rows = values / width;
+  const auto pass = passes().offset_and_scale;
+  pass(y, rows, width, offset_.data(), multiplier_.data());
+  if (values % width != 0) pass(y + rows * width, 1, values % width, offset_.data(), multiplier_.data());
+}
+
+const void* ProductLayer::bf16_of(const float* values, std::int64_t count, float* room) const {
+  passes().to_bf16(values, count, reinterpret_cast<std::uint16_t*>(room));
+  return room;
+}
+
+const void* ProductLayer::forward_input(const float* x, int samples, float* room) const {
+  const std::int64_t count = samples * input_elements_;
+  if (is_integer(forward_type_)) {
+    activations_.quantize(x, count, room);
+    return room;
+  }
+  const float* input = x;
+  if (activations_.quantizes()) {
+    activations_.fake_quantize(x, samples, input_elements_, room);
+    input = room;
+  }
+  if (forward_type_ == Type::f32) return input;
+  return bf16_of(input, count, room + scratch(samples, 0).converted_input);
+}
+
+/// Quantizing the input again is cheaper than keeping the quantized copy in memory since the forward. In bf16
+/// the integers themselves are multiplied, which it holds exactly.
+const void* ProductLayer::backward_input(const float* x, int samples, float* room) const {
+  const std::int64_t count = samples * input_elements_;
+  float* converted = room + scratch(samples, 0).converted_input;
+  if (backward_type_ == Type::bf16 && activations_.gives_integers()) {
+    activations_.quantize(x, count, room);
+    const auto convert = activations_.is_signed() ? passes().signed_bytes_to_bf16 : passes().bytes_to_bf16;
+    convert(reinterpret_cast<const std::uint8_t*>(room), count, reinterpret_cast<std::uint16_t*>(converted));
+    return converted;
+  }
+  const float* input = x;
+  if (activations_.quantizes()) {
+    activations_.fake_quantize(x, samples, input_elements_, room);
+    input = room;
+  }
+  return backward_type_ == Type::f32 ? input : bf16_of(input, count, converted);
 }
 
 void ProductLayer::forward(const ForwardPart& part) {
-  Sized& entry = sized(part.samples);
-  Arguments& call = entry.calls[static_cast<std::size_t>(part.part)].forward;
-  const float* x = quantized_input(part.x[0], part.samples, part.scratch);
-  call[DNNL_ARG_SRC].set_data_handle(handle(x));
-  call[DNNL_ARG_DST].set_data_handle(part.y);
-  call[DNNL_ARG_SCRATCHPAD].set_data_handle(part.scratch + round_up(part.samples * input_elements_));
-  if (arguments_.bias != nullptr) call[DNNL_ARG_BIAS].set_data_handle(arguments_.bias->value.data());
-  entry.primitives.forward.execute(onednn_stream(), call);
+  ForwardCalls& calls = forward_calls(part.samples);
+  PrimitiveCall& call = calls.parts[static_cast<std::size_t>(part.part)];
+  call.point(DNNL_ARG_SRC, forward_input(part.x[0], part.samples, part.scratch));
+  call.point(DNNL_ARG_DST, part.y);
+  call.point(DNNL_ARG_SCRATCHPAD, part.scratch + scratch(part.samples, 0).primitive);
+  const bool integers = is_integer(forward_type_);
+  if (arguments_.bias != nullptr && !integers) call.point(DNNL_ARG_BIAS, arguments_.bias->value.data());
+  call.run();
+  if (integers) finish_integers(part.y, part.samples);
 }
 
 void ProductLayer::backward(const BackwardPart& part) {
-  Sized& entry = sized(part.samples);
-  Calls& calls = entry.calls[static_cast<std::size_t>(part.part)];
-  float* scratch = part.scratch + round_up(part.samples * input_elements_);
+  BackwardCalls& calls = backward_calls(part.samples);
+  auto& [by_weights, by_data] = calls.parts[static_cast<std::size_t>(part.part)];
+  const Scratch room = scratch(part.samples, 0);
+  const void* dy = part.dy;
+  if (backward_type_ == Type::bf16)
+    dy = bf16_of(part.dy, part.samples * output_elements_, part.scratch + room.converted_gradient);
 
-  // Quantizing the input again is cheaper than keeping the quantized copy in memory since the forward.
-  const float* x = quantized_input(part.x[0], part.samples, part.scratch);
-  Gradient& gradient = gradients_[static_cast<std::size_t>(part.part)];
-  const ProductPrimitives& p = entry.primitives;
-  if (!gradient.weights || gradient.weights.get_desc() != p.weights_gradient)
-    gradient.weights = dnnl::memory(p.weights_gradient, onednn_engine());
-  if (arguments_.bias != nullptr && !gradient.bias) gradient.bias = dnnl::memory(p.bias, onednn_engine());
-  gradient.used = true;
-  Arguments& by_weights = calls.backward_weights;
-  by_weights[DNNL_ARG_SRC].set_data_handle(handle(x));
-  by_weights[DNNL_ARG_DIFF_DST].set_data_handle(handle(part.dy));
-  by_weights[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
-  by_weights[DNNL_ARG_DIFF_WEIGHTS] = gradient.weights;
-  if (arguments_.bias != nullptr) by_weights[DNNL_ARG_DIFF_BIAS] = gradient.bias;
-  p.backward_weights.execute(onednn_stream(), by_weights);
+  by_weights.point(DNNL_ARG_SRC, backward_input(part.x[0], part.samples, part.scratch));
+  by_weights.point(DNNL_ARG_DIFF_DST, dy);
+  by_weights.point(DNNL_ARG_SCRATCHPAD, part.scratch + room.primitive);
+  by_weights.bind(DNNL_ARG_DIFF_WEIGHTS, gradient_.weights_of_piece(part.part, part.first));
+  if (arguments_.bias != nullptr)
+    by_weights.bind(DNNL_ARG_DIFF_BIAS, gradient_.bias_of_piece(part.part, part.first));
+  by_weights.run();
+  gradient_.end_piece(part.part, part.first);
 
   if (part.dx[0] == nullptr) return;
-  Arguments& by_data = calls.backward_data;
-  by_data[DNNL_ARG_DIFF_DST].set_data_handle(handle(part.dy));
-  by_data[DNNL_ARG_DIFF_SRC].set_data_handle(part.dx[0]);
-  by_data[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
-  p.backward_data.execute(onednn_stream(), by_data);
+  by_data.point(DNNL_ARG_DIFF_DST, dy);
+  by_data.point(DNNL_ARG_DIFF_SRC, part.dx[0]);
+  by_data.point(DNNL_ARG_SCRATCHPAD, part.scratch + room.primitive);
+  by_data.run();
   if (activations_.quantizes())
-    activations_.backward(part.part, true, part.x[0], part.samples, input_elements_, part.dx[0]);
-}
-
-void ProductLayer::reduce_weight_gradients(int parts) {
-  // Layouts may differ between part sizes; each is summed apart, in order of its first part.
-  std::vector<float>& total = arguments_.weight->gradient;
-  bool first = true;
-  for (int p = 0; p < parts; ++p) {
-    Gradient& lead = gradients_[static_cast<std::size_t>(p)];
-    if (!lead.used) continue;
-    const dnnl::memory::desc desc = lead.weights.get_desc();
-    for (int r = p + 1; r < parts; ++r) {
-      Gradient& other = gradients_[static_cast<std::size_t>(r)];
-      if (!other.used || other.weights.get_desc() != desc) continue;
-      const Activation none;
-      passes().add(floats(lead.weights), floats(other.weights), floats_of(desc), none.low, none.high,
-                   floats(lead.weights));
-      other.used = false;
-    }
-    lead.used = false;
-    dnnl::reorder(lead.weights, plain_gradient_).execute(onednn_stream(), lead.weights, plain_gradient_);
-    const float* sum = floats(plain_gradient_);
-    for (std::size_t i = 0; i < total.size(); ++i) total[i] = first ? sum[i] : total[i] + sum[i];
-    first = false;
-  }
+    activations_.backward(part.part, part.first, part.x[0], part.samples, input_elements_, part.dx[0]);
 }
 
 void ProductLayer::finish_backward(int parts) {
   activations_.finish_backward(parts);
-  if (arguments_.bias != nullptr) {
-    std::vector<float>& total = arguments_.bias->gradient;
-    for (std::size_t i = 0; i < total.size(); ++i) {
-      double sum = 0.0;
-      for (int p = 0; p < parts; ++p)
-        sum += static_cast<double>(floats(gradients_[static_cast<std::size_t>(p)].bias)[i]);
-      total[i] = static_cast<float>(sum);
-    }
-  }
-  reduce_weight_gradients(parts);
+  const bool of_integers = backward_type_ == Type::bf16 && activations_.gives_integers();
+  gradient_.reduce(parts, of_integers ? activations_.scale() : 1.0f, *arguments_.weight, arguments_.bias);
   if (arguments_.quantization->quantizes_weights())
     quantizer_.backward(*arguments_.weight, *arguments_.quantization);
 }

@@ -1,28 +1,21 @@
 #pragma once
 
-#include <dnnl.hpp>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "trainer/layer.hpp"
 #include "trainer/layers/activation_quantizer.hpp"
+#include "trainer/layers/prepared_weights.hpp"
+#include "trainer/layers/primitive_call.hpp"
+#include "trainer/layers/product_gradient.hpp"
+#include "trainer/layers/product_primitives.hpp"
 #include "trainer/layers/weight_quantizer.hpp"
 
 namespace bitsmith::trainer {
 
-/// oneDNN's primitives for one number of samples. Activations are plain (N, H, W, C or N, C); weights and
-/// their gradients have whatever layout oneDNN asks for.
-struct ProductPrimitives {
-  dnnl::primitive forward, backward_data, backward_weights;  ///< the last two only where asked for
-  dnnl::memory::desc x, y, bias;                             ///< bias: empty without one
-  dnnl::memory::desc forward_weights, backward_data_weights, weights_gradient;
-  dnnl::memory::desc forward_scratch, backward_data_scratch, backward_weights_scratch;
-};
-
-/// What convolution and linear share: a product of an input with weights, plus bias, through oneDNN. Input
-/// and weights are fake-quantized on the way where the layer's quantization says so; backward passes
-/// gradients straight through where the rounded integer is in range.
+/// What convolution and linear share: a product of an input with weights, plus bias, through oneDNN, in the
+/// arithmetic that the network asks for. Input and weights are quantized on the way where the layer's
+/// quantization says so: as integers for the integer forward, else as real numbers on the same levels.
 class ProductLayer : public Layer {
  public:
   void reserve(int parts, std::span<const int> samples, bool backward) override;
@@ -37,52 +30,68 @@ class ProductLayer : public Layer {
   void finish_backward(int parts) override;
 
  protected:
+  using Type = dnnl::memory::data_type;
+
   ProductLayer(const LayerArguments& arguments, dnnl::memory::dims weight_dims,
                dnnl::memory::format_tag weight_tag);
 
-  virtual ProductPrimitives make(int samples, bool backward, bool input_gradient) const = 0;
+  /// `input`: f32, bf16, u8 or s8.
+  virtual ForwardProduct make_forward(int samples, Type input) const = 0;
+  /// `operands`: f32 or bf16. `weights_gradient`: its layout, where an earlier call has decided that; else
+  /// empty.
+  virtual BackwardProduct make_backward(int samples, Type operands,
+                                        const dnnl::memory::desc& weights_gradient) const = 0;
+  /// Products without sums over many channels are as fast in fp32.
+  virtual bool gains_from_bf16() const { return true; }
 
   const LayerArguments arguments_;
   const dnnl::memory::desc plain_weights_;  ///< the Parameter's own layout
 
  private:
-  using Arguments = std::unordered_map<int, dnnl::memory>;
-  /// One part's calls for one number of samples; data handles are set before each.
-  struct Calls {
-    Arguments forward, backward_data, backward_weights;
-  };
-  struct Sized {
+  struct ForwardCalls {
     int samples = 0;
-    bool backward = false;
-    ProductPrimitives primitives;
-    std::vector<Calls> calls;  ///< per part
+    Type input = Type::undef;
+    ForwardProduct product;
+    std::vector<PrimitiveCall> parts;
   };
-  /// Weights in a layout that some primitive wants.
-  struct Prepared {
-    dnnl::memory memory, source;
-    dnnl::reorder reorder;
-    bool backward = false;
+  struct BackwardCalls {
+    int samples = 0;
+    Type operands = Type::undef;
+    BackwardProduct product;
+    struct Part {
+      PrimitiveCall by_weights, by_data;
+    };
+    std::vector<Part> parts;
   };
-  /// What a part adds to the gradients.
-  struct Gradient {
-    dnnl::memory weights, bias;
-    bool used = false;
+  /// Where things lie in a part's scratch memory, in floats.
+  struct Scratch {
+    std::int64_t input, converted_input, converted_gradient, primitive, end;
   };
 
-  Sized& sized(int samples);
-  const Sized& sized(int samples) const;
-  void add_calls(Sized& entry, int parts);
-  const dnnl::memory& prepared(const dnnl::memory::desc& desc, bool backward);
-  const float* quantized_input(const float* x, int samples, float* scratch) const;
-  void reduce_weight_gradients(int parts);
+  bool in_bf16(bool wanted) const;
+  void quantize_weights();
+  void choose_types();
+  ForwardCalls& forward_calls(int samples);
+  BackwardCalls& backward_calls(int samples);
+  void reserve_forward(int parts, int samples);
+  void reserve_backward(int parts, int samples);
+  Scratch scratch(int samples, std::int64_t primitive_floats) const;
+  const void* forward_input(const float* x, int samples, float* scratch) const;
+  const void* backward_input(const float* x, int samples, float* scratch) const;
+  void finish_integers(float* y, int samples) const;
+  const void* bf16_of(const float* values, std::int64_t count, float* room) const;
 
-  const std::int64_t input_elements_;
+  const std::int64_t input_elements_, output_elements_;
   ActivationQuantizer activations_;
   WeightQuantizer quantizer_;
-  std::vector<std::unique_ptr<Sized>> sizes_;
-  std::vector<Prepared> prepared_;
-  std::vector<Gradient> gradients_;  ///< per part
-  dnnl::memory plain_gradient_;
+  Type forward_type_ = Type::f32, backward_type_ = Type::f32;
+  std::vector<std::unique_ptr<ForwardCalls>> forward_;
+  std::vector<std::unique_ptr<BackwardCalls>> backward_;
+  PreparedWeights weights_;
+  ProductGradient gradient_;
+  /// Of the integer forward, as deployed: y = (sum + offset) * multiplier, per output channel, repeated to
+  /// the width that passes see.
+  std::vector<float> multiplier_, offset_;
 };
 
 }  // namespace bitsmith::trainer
