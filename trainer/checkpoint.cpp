@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "quant/base/error.hpp"
 #include "quant/base/hdf5.hpp"
+#include "quant/base/nearest.hpp"
+#include "quant/qat_methods.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -34,6 +37,26 @@ void write_moments(hdf5::File& file, const std::string& group, const std::vector
     file.write(group + parameters[i].name, moments[i], extents_of(parameters[i]));
 }
 
+/// How training quantizes; what is absent is the default.
+void write_methods(hdf5::File& file, const std::string& group, const LayerQuantization& q) {
+  const LayerQuantization defaults;
+  if (q.weight_method != defaults.weight_method)
+    file.set_attribute(group, "weight_method", std::string(quant::weight_method_row(q.weight_method).name));
+  if (q.activation_method != defaults.activation_method)
+    file.set_attribute(group, "activation_method",
+                       std::string(quant::activation_method_row(q.activation_method).name));
+  if (q.folds_batch_norm) file.set_attribute(group, "folds_batch_norm", 1);
+  if (q.observes_input) file.set_attribute(group, "observes_input", 1);
+}
+
+/// The value of the row of that name; nothing if there is none.
+template <typename Rows>
+auto method_named(const Rows& rows, std::string_view name) -> std::optional<decltype(rows[0].method)> {
+  for (const auto& row : rows)
+    if (row.name == name) return row.method;
+  return std::nullopt;
+}
+
 void write_quantization(hdf5::File& file, const std::string& group, const LayerQuantization& q) {
   file.make_group(group);
   file.set_attribute(group, "weight_bits", q.weight_format.code());
@@ -42,6 +65,7 @@ void write_quantization(hdf5::File& file, const std::string& group, const LayerQ
   file.set_attribute(group, "activation_signed", q.activation_signed ? 1 : 0);
   file.set_attribute(group, "activation_scale", static_cast<double>(q.activation_scale));
   if (q.activation_dynamic) file.set_attribute(group, "activation_dynamic", 1);
+  write_methods(file, group, q);
   if (!q.weight_clip.empty()) file.write(group + "/weight_clip", q.weight_clip);
   if (!q.weight_scales.empty()) file.write(group + "/weight_scales", q.weight_scales);
 }
@@ -66,7 +90,7 @@ class Reader {
 
   // The values of each of `wanted` under `group`, and nothing else may be there.
   template <class Entry>
-  std::vector<std::vector<float>> read_all(const std::string& group, const std::vector<Entry>& wanted) const {
+  std::vector<std::vector<float>> read_all(const std::string& group, std::span<const Entry> wanted) const {
     std::vector<std::vector<float>> values;
     for (const Entry& entry : wanted) {
       const std::string name = group + "/" + entry.name;
@@ -90,11 +114,12 @@ class Reader {
           its_name(), written_for()));
   }
 
-  OptimizerState read_optimizer() const {
+  // `parameters`: learned ones too.
+  OptimizerState read_optimizer(std::span<const Parameter> parameters) const {
     OptimizerState state;
     state.steps = file_.int_attribute("optimizer", "steps");
-    if (file_.exists("optimizer/first")) state.first = read_all("optimizer/first", network_.parameters());
-    if (file_.exists("optimizer/second")) state.second = read_all("optimizer/second", network_.parameters());
+    if (file_.exists("optimizer/first")) state.first = read_all("optimizer/first", parameters);
+    if (file_.exists("optimizer/second")) state.second = read_all("optimizer/second", parameters);
     return state;
   }
 
@@ -112,6 +137,7 @@ class Reader {
     q.activation_scale = static_cast<float>(file_.double_attribute(group, "activation_scale"));
     q.activation_dynamic = file_.has_attribute(group, "activation_dynamic") &&
                            file_.int_attribute(group, "activation_dynamic") != 0;
+    read_methods(group, layer, q);
     if (file_.exists(group + "/weight_clip"))
       q.weight_clip = file_.read<float>(group + "/weight_clip").values;
     if (file_.exists(group + "/weight_scales"))
@@ -120,6 +146,23 @@ class Reader {
   }
 
  private:
+  template <typename Rows>
+  auto method(const Rows& rows, const std::string& name, const std::string& layer) const {
+    const auto found = method_named(rows, name);
+    if (!found) fail(fmt::format("layer '{}' is trained by the unknown method '{}'", layer, name));
+    return *found;
+  }
+
+  void read_methods(const std::string& group, const std::string& layer, LayerQuantization& q) const {
+    if (file_.has_attribute(group, "weight_method"))
+      q.weight_method =
+          method(quant::weight_methods(), file_.string_attribute(group, "weight_method"), layer);
+    if (file_.has_attribute(group, "activation_method"))
+      q.activation_method =
+          method(quant::activation_methods(), file_.string_attribute(group, "activation_method"), layer);
+    q.folds_batch_norm = file_.has_attribute(group, "folds_batch_norm");
+    q.observes_input = file_.has_attribute(group, "observes_input");
+  }
   const std::string& its_name() const { return network_.info().name; }
   std::string written_for() const {
     return fmt::format(" (the file was written for '{}')", file_.string_attribute("/", "network"));
@@ -129,22 +172,9 @@ class Reader {
   const Network& network_;
 };
 
-// All or, when one of them is refused, none.
-void set_quantization(Network& network, const std::vector<LayerQuantization>& wanted) {
-  const int layers = static_cast<int>(wanted.size());
-  std::vector<LayerQuantization> old;
-  for (int i = 0; i < layers; ++i) old.push_back(network.quantization(i));
-  try {
-    for (int i = 0; i < layers; ++i) network.set_quantization(i, wanted[static_cast<std::size_t>(i)]);
-  } catch (const base::UserError&) {
-    for (int i = 0; i < layers; ++i) network.set_quantization(i, old[static_cast<std::size_t>(i)]);
-    throw;
-  }
-}
-
 template <class Entry>
 void put(std::vector<std::vector<float>>&& values, std::vector<Entry>& into) {
-  for (std::size_t i = 0; i < into.size(); ++i) into[i].value = std::move(values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i) into[i].value = std::move(values[i]);
 }
 
 }  // namespace
@@ -180,8 +210,10 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
                            std::string_view run_identity) {
   const Reader reader(path, network);
   const hdf5::File& file = reader.file();
-  auto parameters = reader.read_all("parameters", network.parameters());
-  auto buffers = reader.read_all("buffers", network.buffers());
+  // What every network has, before what its quantization adds: so it is told first what does not fit.
+  reader.read_all("parameters",
+                  std::span(std::as_const(network).parameters()).first(network.own_parameters()));
+  reader.read_all("buffers", std::span(std::as_const(network).buffers()).first(network.own_buffers()));
   reader.check_network();
 
   Checkpoint checkpoint;
@@ -195,15 +227,15 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
   checkpoint.state.total = file.int_attribute("/", "total_steps");
   checkpoint.state.epoch = file.double_attribute("/", "epoch");
   checkpoint.state.loss = file.double_attribute("/", "loss");
-  checkpoint.state.optimizer = reader.read_optimizer();
-  std::vector<LayerQuantization> quantization;
-  for (const auto& layer : network.info().layers)
-    quantization.push_back(reader.read_quantization(layer.name));
-
-  // Only now that all of it has been read.
-  set_quantization(network, quantization);
-  put(std::move(parameters), network.parameters());
-  put(std::move(buffers), network.buffers());
+  Network whole = network.clone();
+  for (int layer = 0; layer < static_cast<int>(network.info().layers.size()); ++layer)
+    whole.set_quantization(
+        layer, reader.read_quantization(network.info().layers[static_cast<std::size_t>(layer)].name));
+  const std::span<const Parameter> parameters = whole.parameters();
+  checkpoint.state.optimizer = reader.read_optimizer(parameters);
+  put(reader.read_all("parameters", parameters), whole.parameters());
+  put(reader.read_all("buffers", std::span<const Buffer>(whole.buffers())), whole.buffers());
+  network.copy_state_from(whole);  // only now that all of it has been read
   return checkpoint;
 }
 

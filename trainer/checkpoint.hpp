@@ -20,10 +20,12 @@ struct Checkpoint {
 /// Writes network and checkpoint to an HDF5 file, atomically. Layout (format version 1), all floats 32 bits:
 ///   attributes of /: format, format_version, network, network_hash, run_identity, seed, step, total_steps,
 ///   epoch, loss /parameters/NAME, /buffers/NAME: values in the shape that Network::parameters() and
-///   buffers() have /optimizer: attribute steps; /optimizer/first/NAME, /optimizer/second/NAME, per
-///   parameter, where there are any /quantization/LAYER: attributes weight_bits (a quant::Format's code),
-///   per_channel, activation_bits, activation_signed, activation_scale, and activation_dynamic where it is 1;
-///     datasets weight_clip and weight_scales where there are any
+///   buffers() have, those that the quantization adds among them /optimizer: attribute steps;
+///   /optimizer/first/NAME, /optimizer/second/NAME, per parameter, where there are any /quantization/LAYER:
+///   attributes weight_bits (a quant::Format's code), per_channel, activation_bits, activation_signed,
+///   activation_scale, and activation_dynamic where it is 1;
+///     weight_method, activation_method (names), folds_batch_norm and observes_input where they are not the
+///     default; datasets weight_clip and weight_scales where there are any
 void save_checkpoint(const std::filesystem::path& path, const Network& network, const Checkpoint& checkpoint);
 
 /// Puts parameters, buffers and quantization into `network` and returns the rest. Throws UserError, leaving

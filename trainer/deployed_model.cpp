@@ -8,7 +8,9 @@
 
 #include "quant/base/error.hpp"
 #include "quant/fake_quantize.hpp"
+#include "quant/qat_methods.hpp"
 #include "quant/quantizer.hpp"
+#include "trainer/qat/activation_method.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -57,6 +59,11 @@ class Deployment {
                     "deploy: the network does not compute under the plan's policy");
       base::require(!q.quantizes_activations() || q.activation_signed == info_.layers[i].input_signed,
                     "deploy: a layer's input has the other sign");
+      if (q.quantizes_activations() && q.learned.input_offset != nullptr)
+        throw base::UserError(fmt::format(
+            "{}: activation_method {} learns an offset of its input, which no integer kernel multiplies; "
+            "choose lsq or pact to run it on integers",
+            info_.layers[i].name, quant::activation_method_row(q.activation_method).name));
     }
   }
 
@@ -111,7 +118,7 @@ class Deployment {
   /// 1 for f32.
   float output_scale(const quant::Step& step) const {
     if (step.to == quant::Storage::f32) return 1.0f;
-    if (step.tensor < 0) return network_.quantization(step.scale_of).activation_scale;
+    if (step.tensor < 0) return trainer::input_scale(network_.quantization(step.scale_of));
     const float scale = buffer(node(step.tensor).name + ".scale")[0];
     if (!(scale > 0))
       throw base::UserError(fmt::format("{}: it has no scale: calibrate it", node(step.tensor).name));
@@ -131,14 +138,13 @@ class Deployment {
     const LayerQuantization& q = network_.quantization(step.layer);
     // Decoded weights read the values of quantized activations.
     if (step.from == quant::Storage::f32) return 1.0f;
-    const float scale = scale_of_source(step.first);
-    if (scale != q.activation_scale)
+    const float scale = scale_of_source(step.first), own = trainer::input_scale(q);
+    if (scale != own)
       throw base::UserError(fmt::format(
           "'{}' and '{}' read the same tensor at {} bits, but at scales {} and {}: calibrate them "
           "together",
           quantizer_name(plan_.steps[static_cast<std::size_t>(step.first)]),
-          info_.layers[static_cast<std::size_t>(step.layer)].name, q.activation_bits, scale,
-          q.activation_scale));
+          info_.layers[static_cast<std::size_t>(step.layer)].name, q.activation_bits, scale, own));
     return scale;
   }
 

@@ -316,4 +316,8 @@ void Executor::reset_running_statistics() {
   for (const auto& layer : layers_) layer->restart_running_statistics();
 }
 
+void Executor::freeze_statistics(bool frozen) {
+  for (const auto& layer : layers_) layer->freeze_statistics(frozen);
+}
+
 }  // namespace bitsmith::trainer

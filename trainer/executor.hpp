@@ -28,6 +28,7 @@ class Executor {
   const Tensor& forward_observed(const Tensor& images, int shards, const InputObserver& observer);
   void backward(const Tensor& logits_gradient);
   void reset_running_statistics();
+  void freeze_statistics(bool frozen);
   /// Quantization or arithmetic have changed: the next forward makes layers ready for that.
   void forget_reservations();
 

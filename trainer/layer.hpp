@@ -95,6 +95,8 @@ class Layer {
   virtual void reduce_backward(int /*parts*/) {}
   /// The next recalibrating pass starts a new mean of statistics.
   virtual void restart_running_statistics() {}
+  /// Whether training uses running statistics as if they were the batch's, and leaves them alone.
+  virtual void freeze_statistics(bool /*frozen*/) {}
 };
 
 /// What a layer is made from. Everything referred to outlives the layer.

@@ -4,6 +4,7 @@
 
 #include "quant/options.hpp"
 #include "quant/policy.hpp"
+#include "trainer/qat/learned.hpp"
 
 namespace bitsmith::trainer {
 
@@ -24,6 +25,17 @@ struct LayerQuantization {
   bool activation_signed = true;
   float activation_scale = 1.0f;    ///< fixed by calibration
   bool activation_dynamic = false;  ///< each image brings its own instead
+
+  // How training quantizes; trainer/qat/README.md.
+  quant::WeightMethod weight_method = quant::WeightMethod::straight_through;
+  quant::ActivationMethod activation_method = quant::ActivationMethod::straight_through;
+  /// Weights are quantized as if multiplied by gamma / sqrt(running variance + epsilon) of the batch norm
+  /// behind the layer, and divided by it again. straight_through alone, integers.
+  bool folds_batch_norm = false;
+  /// The input's scale is that of the range in the buffer LAYER.input_range, not activation_scale;
+  /// straight_through alone. `observing`: training moves the range.
+  bool observes_input = false, observing = false;
+  LearnedQuantization learned;  ///< set by Network, whatever it is given
 
   bool quantizes_weights() const { return !weight_format.is_float(); }
   bool quantizes_activations() const { return activation_bits != quant::kFloatBits; }

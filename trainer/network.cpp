@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "quant/base/error.hpp"
+#include "quant/qat_methods.hpp"
 #include "trainer/executor.hpp"
 #include "trainer/layers/weight_quantizer.hpp"
+#include "trainer/qat/learned_numbers.hpp"
 
 namespace bitsmith::trainer {
 
@@ -18,6 +20,7 @@ struct Network::Core {
         parameters(std::move(initial)),
         buffers(make_buffers(info)),
         quantization(info.layers.size()),
+        learned(info, parameters, buffers, quantization),
         executor(info, parameters, buffers, quantization, arithmetic),
         shards(shard_count) {}
 
@@ -25,6 +28,7 @@ struct Network::Core {
   std::vector<Parameter> parameters;
   std::vector<Buffer> buffers;
   std::vector<LayerQuantization> quantization;
+  LearnedNumbers learned;  ///< before the executor: it makes room, so that pointers into the vectors hold
   Arithmetic arithmetic;
   Executor executor;
   int shards;
@@ -70,6 +74,31 @@ void check_quantization(const quant::LayerInfo& layer, const LayerQuantization& 
   for (float scale : q.weight_scales)
     if (!(std::isnormal(scale) && scale > 0.0f))
       refuse(fmt::format("weight scale {}; it must be positive and finite", scale));
+  if (const auto problem = quant::weight_objection(q.weight_method, q.weight_format)) refuse(*problem);
+  if (const auto problem =
+          quant::activation_objection(q.activation_method, q.activation_bits, q.activation_signed))
+    refuse(*problem);
+  const bool straight = q.weight_method == quant::WeightMethod::straight_through;
+  if (!straight && !(q.weight_scales.empty() && q.weight_clip.empty()))
+    refuse("scales and clip ratios of weights are found by weight_method straight_through alone");
+  if (q.folds_batch_norm && !straight)
+    refuse("batch norms are folded with weight_method straight_through alone");
+  const bool scaled = q.activation_method == quant::ActivationMethod::straight_through;
+  if (q.activation_dynamic && !scaled && q.activation_method != quant::ActivationMethod::bitnet)
+    refuse(
+        "activations whose scale each image brings with it have nothing to learn: choose activation_method "
+        "straight_through or bitnet");
+  if (q.observes_input && (!scaled || q.activation_dynamic))
+    refuse("ranges are observed with activation_method straight_through and fixed scales alone");
+}
+
+void check_input(const quant::NetworkInfo& info, int layer, const LayerQuantization& q) {
+  const bool own = quant::activation_method_row(q.activation_method).learns || q.observes_input;
+  if (own && q.quantizes_activations() && has_given_input_scale(info, layer, q.activation_bits))
+    throw base::UserError(fmt::format(
+        "{}: the scale of its input cannot be trained, as it reads images, or integers of a join; use "
+        "activation_method straight_through",
+        info.layers[static_cast<std::size_t>(layer)].name));
 }
 
 }  // namespace
@@ -90,15 +119,22 @@ Network Network::clone() const {
 }
 
 void Network::copy_state_from(const Network& other) {
+  const auto own = [](const Network& network) {
+    return std::pair{std::span(network.parameters()).first(network.core_->learned.own_parameters()),
+                     std::span(network.buffers()).first(network.core_->learned.own_buffers())};
+  };
   const auto same_name_and_size = [](const auto& a, const auto& b) {
     return a.name == b.name && a.value.size() == b.value.size();
   };
-  base::require(std::ranges::equal(parameters(), other.parameters(), same_name_and_size) &&
-                    std::ranges::equal(buffers(), other.buffers(), same_name_and_size),
+  const auto [own_parameters, own_buffers] = own(*this);
+  const auto [other_parameters, other_buffers] = own(other);
+  base::require(std::ranges::equal(own_parameters, other_parameters, same_name_and_size) &&
+                    std::ranges::equal(own_buffers, other_buffers, same_name_and_size),
                 "Network::copy_state_from: the networks differ");
-  for (std::size_t i = 0; i < parameters().size(); ++i) parameters()[i].value = other.parameters()[i].value;
-  for (std::size_t i = 0; i < buffers().size(); ++i) buffers()[i].value = other.buffers()[i].value;
+  for (std::size_t i = 0; i < own_parameters.size(); ++i) parameters()[i].value = other_parameters[i].value;
+  for (std::size_t i = 0; i < own_buffers.size(); ++i) buffers()[i].value = other_buffers[i].value;
   core_->quantization = other.core_->quantization;
+  core_->learned.copy(other.parameters(), other.buffers());
   core_->arithmetic = other.core_->arithmetic;
   core_->executor.forget_reservations();
 }
@@ -133,9 +169,20 @@ void Network::set_quantization(int layer, LayerQuantization quantization) {
                 "Network::set_quantization: no such layer");
   const auto index = static_cast<std::size_t>(layer);
   check_quantization(core_->info.layers[index], quantization);
+  check_input(core_->info, layer, quantization);
   core_->quantization[index] = std::move(quantization);
+  core_->learned.renew(layer);
   core_->executor.forget_reservations();
 }
+
+void Network::freeze_batch_norms(bool frozen) { core_->executor.freeze_statistics(frozen); }
+
+void Network::observe_inputs(bool observing) {
+  for (LayerQuantization& q : core_->quantization) q.observing = observing && q.observes_input;
+}
+
+std::size_t Network::own_parameters() const { return core_->learned.own_parameters(); }
+std::size_t Network::own_buffers() const { return core_->learned.own_buffers(); }
 
 const LayerQuantization& Network::quantization(int layer) const {
   return core_->quantization.at(static_cast<std::size_t>(layer));
@@ -147,12 +194,16 @@ QuantizedWeights Network::quantized_weights(int layer) const {
 }
 
 const Tensor& Network::forward(const Tensor& images, Mode mode) {
+  if (mode == Mode::train) core_->learned.project();
   return core_->executor.forward(images, mode, core_->shards);
 }
 const Tensor& Network::forward_observed(const Tensor& images, const InputObserver& observer) {
   return core_->executor.forward_observed(images, core_->shards, observer);
 }
-void Network::backward(const Tensor& logits_gradient) { core_->executor.backward(logits_gradient); }
+void Network::backward(const Tensor& logits_gradient) {
+  core_->executor.backward(logits_gradient);
+  core_->learned.reduce_gradients();
+}
 void Network::reset_running_statistics() { core_->executor.reset_running_statistics(); }
 
 }  // namespace bitsmith::trainer

@@ -37,7 +37,7 @@ class Network {
 
   /// Same description, numbers and quantization, memory of its own: for another thread.
   Network clone() const;
-  /// Parameter values, buffers and quantization of a network with the same description.
+  /// Parameter values, buffers, quantization and its learned numbers, of a network with the same description.
   void copy_state_from(const Network& other);
 
   const quant::NetworkInfo& info() const;
@@ -59,9 +59,18 @@ class Network {
   Buffer* find_buffer(std::string_view name);
   const Buffer* find_buffer(std::string_view name) const;
 
-  /// `layer` is an index in info().layers. Throws UserError for bits, scales or clip ratios that are out of
-  /// range.
+  /// `layer` is an index in info().layers. Methods that learn numbers (trainer/qat/README.md) add them at the
+  /// end of parameters() and buffers(), and start them anew at each call, from the present weights and
+  /// activation_scale. Throws UserError for bits, scales or clip ratios that are out of range, and for
+  /// methods that do not serve the layer.
   void set_quantization(int layer, LayerQuantization quantization);
+  /// Whether training uses batch norms' running statistics and leaves them alone; not, at first.
+  void freeze_batch_norms(bool frozen);
+  /// Whether training moves the ranges of the inputs that observe theirs; not, at first.
+  void observe_inputs(bool observing);
+  /// How many of parameters(), and of buffers(), are the network's own; learned numbers come after these.
+  std::size_t own_parameters() const;
+  std::size_t own_buffers() const;
   const LayerQuantization& quantization(int layer) const;
   /// A layer's weights as its next forward will multiply them, in the form that its kernel takes. Throws
   /// UserError if a weight is not finite.

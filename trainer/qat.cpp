@@ -9,24 +9,13 @@
 #include "quant/fake_quantize.hpp"
 #include "quant/quantizer.hpp"
 #include "quant/weight_scales.hpp"
+#include "trainer/qat/choose_methods.hpp"
+#include "trainer/qat/learned_numbers.hpp"
 
 namespace bitsmith::trainer {
 namespace {
 
 constexpr int kTensorBits = 8;  // of quantize nodes
-
-/// The quantize node, by number, whose integers a layer reads, directly or through max pooling and
-/// flattening; -1 if there is none.
-int tensor_read_by(const quant::NetworkInfo& info, const quant::LayerInfo& layer) {
-  int node = layer.node;
-  do {
-    node = info.nodes[static_cast<std::size_t>(node)].inputs[0];
-  } while (info.nodes[static_cast<std::size_t>(node)].op == quant::Op::max_pool ||
-           info.nodes[static_cast<std::size_t>(node)].op == quant::Op::flatten);
-  const std::vector<int> tensors = info.quantize_nodes();
-  const auto found = std::ranges::find(tensors, node);
-  return found == tensors.end() ? -1 : static_cast<int>(found - tensors.begin());
-}
 
 /// `scale_of` is called with the number of each quantize node.
 template <typename Scale>
@@ -52,14 +41,17 @@ void observe_inputs(Network& network, BatchSource& source, std::int64_t wanted,
   struct Restore {
     Network& network;
     std::vector<LayerQuantization> saved;
+    std::vector<Parameter> parameters;  ///< also of weights: methods may start from others
     std::vector<Buffer> buffers;
     ~Restore() {
       for (std::size_t i = 0; i < saved.size(); ++i)
         network.set_quantization(static_cast<int>(i), std::move(saved[i]));
+      for (std::size_t i = 0; i < parameters.size(); ++i)
+        network.parameters()[i].value = std::move(parameters[i].value);
       for (std::size_t i = 0; i < buffers.size(); ++i)
         network.buffers()[i].value = std::move(buffers[i].value);
     }
-  } restore{network, quantization_of(network), network.buffers()};
+  } restore{network, quantization_of(network), network.parameters(), network.buffers()};
   remove_quantization(network);
 
   Tensor images;
@@ -153,12 +145,14 @@ void apply_policy(Network& network, const quant::Policy& policy, const Calibrati
     LayerQuantization q;
     q.weight_format = formats.weight;
     q.weight_granularity = options.weight_granularity;
-    if (formats.weight.is_integer())
+    choose_methods(network.info(), layer, formats, options, q);
+    if (formats.weight.is_integer() && q.weight_method == quant::WeightMethod::straight_through)
       q.weight_clip =
           clip_ratios(*network.find_parameter(info.name + ".weight"), info, formats.weight.code(), options);
     q.activation_bits = formats.activation.code();
     q.activation_signed = table.is_signed(layer);
-    q.activation_dynamic = options.activation_scales == quant::ActivationScales::dynamic;
+    q.activation_dynamic = options.activation_scales == quant::ActivationScales::dynamic ||
+                           options.activation_method == quant::ActivationMethod::bitnet;
     if (q.quantizes_activations()) {
       const int tensor = q.activation_bits == kTensorBits ? tensor_read_by(network.info(), info) : -1;
       q.activation_scale = tensor >= 0 ? table.tensor_scale(tensor) : table.scale(layer, q.activation_bits);

@@ -44,10 +44,10 @@ class CalibrationTable {
 /// options.activation_calibration. Throws UserError if the source is empty or an activation is not finite.
 CalibrationTable calibrate(Network& network, BatchSource& source, const quant::QuantizationOptions& options);
 
-/// Makes the network compute under `policy`: every layer's bits, activation scales from the table, weight
-/// clip ratios from the present weights by options.weight_calibration; quantize nodes at their scales, unless
-/// all is fp32. A layer that reads such a node's integers at 8 bits has its scale. Throws UserError if the
-/// policy does not fit the network.
+/// Makes the network compute under `policy`: every layer's bits and methods (choose_methods), activation
+/// scales from the table, weight clip ratios from the present weights by options.weight_calibration; quantize
+/// nodes at their scales, unless all is fp32. A layer that reads such a node's integers at 8 bits has its
+/// scale. Throws UserError if the policy does not fit the network.
 void apply_policy(Network& network, const quant::Policy& policy, const CalibrationTable& table,
                   const quant::QuantizationOptions& options);
 

@@ -22,6 +22,7 @@ void add_check_command(CLI::App& program, const Streams& streams);
 void add_describe_command(CLI::App& program, const Streams& streams);
 void add_show_command(CLI::App& program, const Streams& streams);
 void add_ptq_command(CLI::App& program, const Streams& streams);
+void add_qat_command(CLI::App& program, const Streams& streams);
 void add_infer_command(CLI::App& program, const Streams& streams);
 void add_verify_command(CLI::App& program, const Streams& streams);
 void add_quantize_command(CLI::App& program, const Streams& streams);

@@ -32,6 +32,18 @@ struct PtqConfig {
   trainer::ptq::PtqOptions steps;
 };
 
+enum class QatStart { trained, scratch };
+
+/// `bitsmith qat`: which bits, and from where; `finetune` says how it trains, `quantization` by which
+/// methods.
+struct QatConfig {
+  QatStart from = QatStart::trained;
+  quant::Format weights = 4;        ///< quantization.first_layer_bits and last_layer_bits stand above it
+  quant::Format activations = 4;    ///< likewise
+  std::string policy;               ///< YAML of a policy, in place of these two; empty: none
+  int recalibration_images = 2048;  ///< for batch-norm statistics at the end; 0: keep those of training
+};
+
 /// Who says what accuracy a policy leaves: the built-in evaluator, or `program` when it has a command.
 struct EvaluatorConfig {
   search::EvaluatorOptions builtin;
@@ -61,6 +73,7 @@ struct Config {
   trainer::TrainOptions train;
   quant::QuantizationOptions quantization;
   PtqConfig ptq;
+  QatConfig qat;
   EvaluatorConfig evaluator;
   HardwareConfig hardware;
   std::vector<Constraint> constraints;  ///< in the config's order, names unique

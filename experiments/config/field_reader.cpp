@@ -204,7 +204,8 @@ void FieldReader::visit(const Field& field, FieldValue value) {
       std::visit(ValueReader(field, value, entry.value, path, places_), value);
     }
   }
-  const bool excused = !field.unless.empty() && places_.given(std::string(field.unless));
+  const bool excused =
+      std::ranges::any_of(field.unless, [this](const std::string& excuse) { return places_.given(excuse); });
   if (field.required && !excused && !places_.given(path))
     places_.problem(path, "is required; allowed: " + field.allowed(value));
 }

@@ -78,6 +78,9 @@ void visit_fields(FieldVisitor& visitor, Config& config) {
   visitor.begin_group("ptq", "quantization after training, without training (`bitsmith ptq`)");
   visit_fields(visitor, config.ptq);
   visitor.end_group();
+  visitor.begin_group("qat", "training under a quantization that is given (`bitsmith qat`)");
+  visit_fields(visitor, config.qat);
+  visitor.end_group();
   visitor.begin_group("evaluator", "who says what accuracy a policy leaves during the search");
   visit_fields(visitor, config.evaluator.builtin);
   visit_fields(
@@ -90,9 +93,9 @@ void visit_fields(FieldVisitor& visitor, Config& config) {
   visitor.visit(
       {.name = "constraint",
        .meaning = "upper bounds that the winner meets, as a factor of uniform 8 bit (0.5x) or with a unit; "
-                  "ptq needs none",
+                  "ptq and qat need none",
        .required = true,
-       .unless = "ptq"},
+       .unless = {"ptq", "qat"}},
       &config.constraints);
   visitor.begin_group("search", "how policies are chosen");
   visit_fields(visitor, config.search);

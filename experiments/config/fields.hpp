@@ -14,6 +14,10 @@ void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options);
 void visit_fields(FieldVisitor& visitor, trainer::TrainOptions& options);
 void visit_fields(FieldVisitor& visitor, quant::QuantizationOptions& options);
 void visit_fields(FieldVisitor& visitor, PtqConfig& options);
+void visit_fields(FieldVisitor& visitor, QatConfig& options);
+/// What ptq and qat call a policy: formats of all layers, or a file.
+void visit_policy(FieldVisitor& visitor, quant::Format& weights, quant::Format& activations,
+                  std::string& policy);
 void visit_fields(FieldVisitor& visitor, search::EvaluatorOptions& options);
 void visit_fields(FieldVisitor& visitor, search::SearchOptions& options);
 void visit_fields(FieldVisitor& visitor, hwmodels::HostOptions& options);

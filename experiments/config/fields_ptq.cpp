@@ -71,6 +71,26 @@ void visit_sample(FieldVisitor& visitor, trainer::ptq::SampleOptions& options) {
 
 }  // namespace
 
+void visit_policy(FieldVisitor& visitor, quant::Format& weights, quant::Format& activations,
+                  std::string& policy) {
+  visitor.visit({.name = "weights",
+                 .meaning = "format of every layer's but the first and last one's, which "
+                            "quantization.first_layer_bits and last_layer_bits set: bits of integers, or a "
+                            "name",
+                 .format_of = quantized_weights,
+                 .formats = quant::allowed_weight_formats()},
+                &weights);
+  visitor.visit({.name = "activations",
+                 .meaning = "likewise; bits of integers",
+                 .format_of = quantized_activations,
+                 .formats = "2 to 8"},
+                &activations);
+  visitor.visit({.name = "policy",
+                 .meaning = "bits of every layer, a YAML file as a run leaves it beside its results",
+                 .empty = "weights and activations for all"},
+                &policy);
+}
+
 void visit_fields(FieldVisitor& visitor, PtqConfig& options) {
   visit_choice(visitor,
                {.name = "mode",
@@ -78,22 +98,7 @@ void visit_fields(FieldVisitor& visitor, PtqConfig& options) {
                            "at a scale found for each image as it comes",
                 .choices = {"weight_only", "static", "dynamic"}},
                options.mode);
-  visitor.visit({.name = "weights",
-                 .meaning = "format of every layer's but the first and last one's, which "
-                            "quantization.first_layer_bits and last_layer_bits set: bits of integers, or a "
-                            "name",
-                 .format_of = quantized_weights,
-                 .formats = quant::allowed_weight_formats()},
-                &options.weights);
-  visitor.visit({.name = "activations",
-                 .meaning = "likewise; bits of integers",
-                 .format_of = quantized_activations,
-                 .formats = "2 to 8"},
-                &options.activations);
-  visitor.visit({.name = "policy",
-                 .meaning = "bits of every layer, a YAML file as a run leaves it beside its results",
-                 .empty = "ptq.weights and ptq.activations for all"},
-                &options.policy);
+  visit_policy(visitor, options.weights, options.activations, options.policy);
   trainer::ptq::PtqOptions& steps = options.steps;
   visitor.visit({.name = "fold_batch_norms",
                  .meaning = "into the weights and biases before them; equalize and absorb_biases need it"},

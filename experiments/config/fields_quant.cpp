@@ -1,5 +1,6 @@
 #include "experiments/config/fields.hpp"
 #include "quant/calibration_methods.hpp"
+#include "quant/qat_methods.hpp"
 
 namespace bitsmith::experiments {
 
@@ -45,6 +46,48 @@ void visit_fields(FieldVisitor& visitor, quant::QuantizationOptions& options) {
                  .unit = "bits",
                  .integers = {0, 2, 3, 4, 5, 6, 7, 8, 32}},
                 &options.last_layer_bits);
+  visit_choice(
+      visitor,
+      {.name = "weight_method",
+       .meaning = "how training quantizes weights (trainer/qat/README.md); layers whose format it does "
+                  "not serve train straight through",
+       .choices = quant::weight_method_names()},
+      options.weight_method);
+  visit_choice(visitor,
+               {.name = "activation_method",
+                .meaning = "how training quantizes layers' inputs, likewise; bitnet: qat alone",
+                .choices = quant::activation_method_names()},
+               options.activation_method);
+  visit_choice(
+      visitor,
+      {.name = "batch_norm",
+       .meaning = "in training under quantization: batch statistics, measured anew at its end; or with "
+                  "weights quantized as if multiplied by it; or running statistics, unchanged",
+       .choices = {"recalibrated", "folded", "frozen"}},
+      options.batch_norm);
+  visitor.visit(
+      {.name = "freeze_batch_norm_epochs",
+       .meaning = "of training under quantization, after which running statistics are used and kept; "
+                  "0: never",
+       .unit = "epochs",
+       .range = between(0, 10000)},
+      &options.freeze_batch_norm_epochs);
+  visitor.visit({.name = "observer_epochs",
+                 .meaning = "during which activation ranges follow a moving average; then they stay",
+                 .unit = "epochs",
+                 .range = between(0, 10000)},
+                &options.observer_epochs);
+  visitor.visit({.name = "progressive_bits",
+                 .meaning = "integers of fewer bits train at these first, descending, one after the other",
+                 .unit = "bits",
+                 .integers = {2, 3, 4, 5, 6, 7, 8},
+                 .empty = "at their own from the beginning"},
+                &options.progressive_bits);
+  visitor.visit({.name = "progressive_epochs",
+                 .meaning = "at each of progressive_bits",
+                 .unit = "epochs",
+                 .range = above_up_to(0, 10000)},
+                &options.progressive_epochs);
 }
 
 }  // namespace bitsmith::experiments

@@ -12,6 +12,7 @@
 #include "quant/base/nearest.hpp"
 #include "quant/calibration_methods.hpp"
 #include "quant/policy.hpp"
+#include "quant/qat_methods.hpp"
 
 namespace bitsmith::experiments {
 
@@ -240,6 +241,40 @@ void check_ptq(Rules& rules, const PtqConfig& ptq) {
                             ptq.steps.adaround.beta_end, ptq.steps.adaround.beta_start));
 }
 
+/// `given`: the configuration is for `bitsmith qat` too.
+void check_qat(Rules& rules, const Config& config, bool given) {
+  const QatConfig &qat = config.qat, defaults;
+  const quant::QuantizationOptions& options = config.quantization;
+  for (const auto& [path, is_default] :
+       {std::pair{"qat.weights", qat.weights == defaults.weights},
+        std::pair{"qat.activations", qat.activations == defaults.activations}})
+    rules.require(qat.policy.empty() || is_default, {path, "qat.policy"},
+                  "qat.policy says the bits of every layer; remove one of the two");
+  rules.require(options.batch_norm != quant::QatBatchNorm::folded ||
+                    options.weight_method == quant::WeightMethod::straight_through,
+                {"quantization.batch_norm", "quantization.weight_method"},
+                "folded goes with weight_method straight_through alone; choose one of the two");
+  rules.require(options.batch_norm != quant::QatBatchNorm::frozen || options.freeze_batch_norm_epochs == 0,
+                {"quantization.freeze_batch_norm_epochs", "quantization.batch_norm"},
+                "batch_norm: frozen freezes from the beginning; remove one of the two");
+  rules.require(
+      options.observer_epochs == 0 || options.activation_method == quant::ActivationMethod::straight_through,
+      {"quantization.observer_epochs", "quantization.activation_method"},
+      "ranges are observed with activation_method straight_through alone; remove one of the two");
+  for (std::size_t i = 1; i < options.progressive_bits.size(); ++i)
+    rules.require(options.progressive_bits[i] < options.progressive_bits[i - 1],
+                  {fmt::format("quantization.progressive_bits[{}]", i), "quantization.progressive_bits"},
+                  fmt::format("got {} after {}; write the bits in descending order, each once",
+                              options.progressive_bits[i], options.progressive_bits[i - 1]));
+  if (!given || !qat.policy.empty()) return;
+  if (const auto problem = quant::weight_objection(options.weight_method, qat.weights))
+    rules.require(false, {"quantization.weight_method", "qat.weights"}, *problem + " (qat.weights)");
+  // Only images can be negative in the built-in networks, and their layer's bits are pinned.
+  if (const auto problem = quant::activation_objection(options.activation_method, qat.activations, false))
+    rules.require(false, {"quantization.activation_method", "qat.activations"},
+                  *problem + " (qat.activations)");
+}
+
 void check_search(Rules& rules, const search::SearchOptions& search) {
   rules.require(
       search.warmup_episodes < search.episodes, {"search.warmup_episodes", "search.episodes"},
@@ -275,7 +310,8 @@ void check_rules(const Config& config, Places& places) {
   check_training(rules, "finetune", config.finetune);
   check_quantization(rules, config.quantization);
   check_ptq(rules, config.ptq);
-  const bool searches = !config.constraints.empty() || !places.given("ptq");
+  check_qat(rules, config, places.given("qat"));
+  const bool searches = !config.constraints.empty() || !(places.given("ptq") || places.given("qat"));
   check_evaluator(rules, config, searches);
   check_hardware(rules, config);
   rules.require(!config.constraints.empty() || !searches, {"constraint"},

@@ -83,7 +83,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   const Reporter& reporter = control.reporter;
   if (config.constraints.empty())
     throw base::UserError(
-        "constraint: give at least one bound, e.g. constraint: {size: 0.5x}; only ptq goes without");
+        "constraint: give at least one bound, e.g. constraint: {size: 0.5x}; only ptq and qat go without");
   base::set_thread_count(config.threads);
   Workspace workspace(config.output);
   if (control.resume && control.until == Stage::finetune) {

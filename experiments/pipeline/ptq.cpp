@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "experiments/config/dump.hpp"
+#include "experiments/pipeline/chosen_policy.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
 #include "hwmodels/provenance.hpp"
@@ -14,6 +15,7 @@
 #include "quant/base/parallel.hpp"
 #include "quant/base/random.hpp"
 #include "quant/plan.hpp"
+#include "quant/qat_methods.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/integer_network.hpp"
 #include "trainer/model_file.hpp"
@@ -25,19 +27,10 @@ namespace {
 
 constexpr int kBatch = 250;
 
-quant::Policy chosen_policy(const Config& config, const quant::NetworkInfo& network) {
+quant::Policy policy_of(const Config& config, const quant::NetworkInfo& network) {
   const PtqConfig& ptq = config.ptq;
-  quant::Policy policy;
-  if (!ptq.policy.empty()) {
-    policy = quant::policy_from_yaml(network, ptq.policy);
-  } else {
-    policy = quant::uniform_policy(network, {ptq.weights, ptq.activations});
-    const auto pin = [](quant::LayerFormats& layer, int bits) {
-      if (bits > 0) layer = {bits, bits};
-    };
-    pin(policy.layers.front(), config.quantization.first_layer_bits);
-    pin(policy.layers.back(), config.quantization.last_layer_bits);
-  }
+  quant::Policy policy =
+      chosen_policy(network, ptq.policy, {ptq.weights, ptq.activations}, config.quantization);
   if (ptq.mode == PtqMode::weight_only)
     for (quant::LayerFormats& layer : policy.layers) layer.activation = quant::kFloatBits;
   quant::validate_policy(network, policy);
@@ -63,8 +56,8 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   report.config = dump_config(config);
   report.network = network.name;
   report.seed = config.seed;
-  report.policy = chosen_policy(config, network);
-  quant::QuantizationOptions quantization = config.quantization;
+  report.policy = policy_of(config, network);
+  quant::QuantizationOptions quantization = quant::without_training(config.quantization);
   if (config.ptq.mode == PtqMode::dynamic_scales)
     quantization.activation_scales = quant::ActivationScales::dynamic;
   plan_of(network, report.policy, quantization);  // what cannot be lowered is not trained first

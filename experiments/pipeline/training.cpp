@@ -15,7 +15,6 @@
 #include "quant/base/hash.hpp"
 #include "quant/base/random.hpp"
 #include "quant/base/yaml.hpp"
-#include "trainer/checkpoint.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/training_loop.hpp"
 #include "trainer/weights_import.hpp"
@@ -28,7 +27,8 @@ std::string training_identity(const Config& config, const trainer::Data& data) {
   return fmt::format("{} data {:016x}", config_identity(config, keys), data.hash());
 }
 
-/// The checkpoint of this training, if there is one; another training's is about to be replaced.
+}  // namespace
+
 std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,
                                                       trainer::Network& network, const std::string& identity,
                                                       const Reporter& reporter) {
@@ -41,7 +41,6 @@ std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::pat
   }
 }
 
-/// The learning curve lies beside the checkpoint, so that a resumed run reports all of it.
 std::vector<TrainingPoint> read_curve(const std::filesystem::path& file, double until_epoch) {
   std::vector<TrainingPoint> curve;
   if (!std::filesystem::exists(file)) return curve;
@@ -58,8 +57,6 @@ void write_curve(const std::filesystem::path& file, const std::vector<TrainingPo
             base::shortest(point.validation_accuracy) + "\n";
   base::replace_file(file, text);
 }
-
-}  // namespace
 
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter) {

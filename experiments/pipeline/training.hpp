@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "experiments/config/config.hpp"
 #include "experiments/pipeline/reporter.hpp"
 #include "experiments/pipeline/workspace.hpp"
 #include "experiments/results.hpp"
+#include "trainer/checkpoint.hpp"
 #include "trainer/data/data.hpp"
 #include "trainer/network.hpp"
 
@@ -21,6 +25,15 @@ struct TrainedNetwork {
 /// the same training, or trained here, from where an interrupted training of the same identity stands.
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter);
+
+/// The checkpoint of the training of that identity, if there is one; another training's is about to be
+/// replaced, and the reporter says so.
+std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,
+                                                      trainer::Network& network, const std::string& identity,
+                                                      const Reporter& reporter);
+/// The learning curve lies beside the checkpoint, so that a resumed run reports all of it.
+std::vector<TrainingPoint> read_curve(const std::filesystem::path& file, double until_epoch);
+void write_curve(const std::filesystem::path& file, const std::vector<TrainingPoint>& curve);
 
 /// Of the weights and running statistics: their share in a run's identity.
 std::uint64_t weights_hash(const trainer::Network& network);

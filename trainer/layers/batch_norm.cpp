@@ -90,6 +90,7 @@ void BatchNorm::fold(const Sums& sums, std::size_t channel, double& first, doubl
 }
 
 void BatchNorm::reduce(int parts, Mode mode) {
+  if (frozen_ && mode == Mode::train) return prepare(Mode::evaluate);
   for (std::size_t c = 0; c < channels_; ++c) {
     // Chan, Golub, LeVeque 1979: merges (count, mean, sum of squared deviations) part by part.
     double count = 0.0, mean = 0.0, squares = 0.0;
@@ -156,6 +157,10 @@ void BatchNorm::reduce_backward(int parts) {
     const double scale = static_cast<double>(gamma_.value[c]) * inverse;
     beta_.gradient[c] = static_cast<float>(sum);
     gamma_.gradient[c] = static_cast<float>(product * inverse);
+    if (frozen_) {  // dx = scale * dy
+      for (std::size_t k = c; k < width_; k += channels_) table(kSlope)[k] = table(kOffset)[k] = 0.0f;
+      continue;
+    }
     // dx = scale * (dy - mean(dy) - xhat * mean(dy * xhat)), written as scale*dy + slope*(x - mean) + offset.
     for (std::size_t k = c; k < width_; k += channels_) {
       table(kSlope)[k] = static_cast<float>(-scale * inverse * inverse * product / count);

@@ -6,7 +6,8 @@ namespace bitsmith::trainer {
 
 /// y = activation(gamma * (x - mean) / sqrt(variance + epsilon) + beta), per channel (Ioffe, Szegedy 2015).
 /// Training normalises by the batch's mean and biased variance, and moves the running ones by 0.1 towards the
-/// batch's mean and unbiased variance. The activation costs no pass of its own, forward or backward.
+/// batch's mean and unbiased variance; frozen, it normalises by the running ones, which are constants to the
+/// gradient, and leaves them alone. The activation costs no pass of its own, forward or backward.
 class BatchNorm : public Layer {
  public:
   static constexpr double kMomentum = 0.1;
@@ -32,6 +33,7 @@ class BatchNorm : public Layer {
   void backward(const BackwardPart& part) override;
 
   void restart_running_statistics() override { recalibrated_batches_ = 0; }
+  void freeze_statistics(bool frozen) override { frozen_ = frozen; }
 
  private:
   /// What one part contributes, per column of the folded view.
@@ -57,6 +59,7 @@ class BatchNorm : public Layer {
   std::int64_t pixels_;     ///< per sample
   std::int64_t count_ = 0;  ///< values per channel in the last gathered batch
   std::int64_t recalibrated_batches_ = 0;
+  bool frozen_ = false;
   std::vector<float> tables_;  ///< mean, scale, beta, slope, offset, each repeated to width_
   std::vector<double> inverse_deviation_;
   std::vector<Sums> sums_;

@@ -59,6 +59,10 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
   // What rules between keys do not allow together: the round trip is about single fields.
   changed.network.checkpoint.clear();
   changed.ptq.policy.clear();
+  changed.qat.policy.clear();
+  changed.quantization.batch_norm = bitsmith::quant::QatBatchNorm::recalibrated;
+  changed.quantization.observer_epochs = 0;
+  changed.quantization.progressive_bits = {4, 3};
   changed.ptq.steps.equalize = changed.ptq.steps.absorb_biases = false;
   changed.output = "yes: #.h5";
   changed.train.schedule = changed.finetune.schedule = bitsmith::trainer::ScheduleKind::step;

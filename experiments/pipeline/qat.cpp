@@ -1,0 +1,215 @@
+#include "experiments/pipeline/qat.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <span>
+#include <utility>
+
+#include "experiments/config/dump.hpp"
+#include "experiments/pipeline/chosen_policy.hpp"
+#include "experiments/pipeline/training.hpp"
+#include "experiments/pipeline/workspace.hpp"
+#include "hwmodels/provenance.hpp"
+#include "quant/base/error.hpp"
+#include "quant/base/file.hpp"
+#include "quant/base/hash.hpp"
+#include "quant/base/parallel.hpp"
+#include "quant/base/random.hpp"
+#include "quant/plan.hpp"
+#include "quant/qat_methods.hpp"
+#include "trainer/checkpoint.hpp"
+#include "trainer/data/data_sources.hpp"
+#include "trainer/integer_network.hpp"
+#include "trainer/model_file.hpp"
+#include "trainer/networks/networks.hpp"
+#include "trainer/qat/choose_methods.hpp"
+#include "trainer/qat/phases.hpp"
+#include "trainer/training_loop.hpp"
+
+namespace bitsmith::experiments {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int kBatch = 250;
+
+class QatRun {
+ public:
+  QatRun(const Config& config, const Reporter& reporter)
+      : config_(config),
+        reporter_(reporter),
+        workspace_(config.output),
+        data_(config.data),
+        info_(trainer::build_network(config.network.name, data_.shape(), data_.classes(),
+                                     config.network.joins)),
+        options_(options_of(config)) {}
+
+  QatReport run() && {
+    begin();
+    trainer::Network start = starting_network();
+    trainer::Network network = start.clone();
+    const trainer::CalibrationTable table = [&] {
+      trainer::EvaluationSource images(data_.train(), kBatch);
+      return trainer::calibrate(network, images, options_);
+    }();
+    trainer::apply_policy(network, report_.policy, table, options_);
+    for (std::size_t i = 0; i < info_.layers.size(); ++i) {
+      const trainer::LayerQuantization& q = network.quantization(static_cast<int>(i));
+      report_.methods.emplace_back(quant::weight_method_row(q.weight_method).name,
+                                   quant::activation_method_row(q.activation_method).name);
+    }
+    if (config_.qat.from == QatStart::trained) report_.validation.fp32 = accuracy(start, data_.validation());
+    report_.calibrated_accuracy = accuracy(network, data_.validation());
+    train(network, table, weights_hash(start));
+    deliver(network, start);
+    return std::move(report_);
+  }
+
+ private:
+  static quant::QuantizationOptions options_of(const Config& config) {
+    quant::QuantizationOptions options = config.quantization;
+    if (options.activation_method == quant::ActivationMethod::bitnet)
+      options.activation_scales = quant::ActivationScales::dynamic;
+    return options;
+  }
+
+  quant::Plan plan() const {
+    return quant::lower(info_, report_.policy, quant::first_capable_kernel(), options_.activation_scales);
+  }
+
+  fs::path beside(const char* extension) const {
+    return fs::path(config_.output).replace_extension(extension);
+  }
+
+  double accuracy(trainer::Network& network, const trainer::DataPart& part) const {
+    trainer::EvaluationSource images(part, kBatch);
+    return trainer::evaluate(network, images).accuracy;
+  }
+
+  /// What does not fit is told before anything is trained.
+  void begin() {
+    report_.config = dump_config(config_);
+    report_.info = info_;
+    report_.seed = config_.seed;
+    report_.from = config_.qat.from;
+    trainer::check_layer_names(info_, options_);
+    report_.policy = trainer::with_overrides(
+        info_,
+        chosen_policy(info_, config_.qat.policy, {config_.qat.weights, config_.qat.activations}, options_),
+        options_);
+    quant::validate_policy(info_, report_.policy);
+    plan();
+    for (std::size_t i = 0; i < info_.layers.size(); ++i) {
+      trainer::LayerQuantization q;
+      trainer::choose_methods(info_, static_cast<int>(i), report_.policy.layers[i], options_, q);
+    }
+  }
+
+  trainer::Network starting_network() {
+    reporter_.stage("train");
+    if (config_.qat.from == QatStart::trained)
+      return obtain_network(config_, data_, info_, workspace_, reporter_).network;
+    const auto seed = static_cast<std::uint64_t>(config_.seed);
+    trainer::Network network(info_, base::derive_seed(seed, "weights"), config_.finetune.shards);
+    // Fresh weights with statistics of their own, so that calibration sees ranges as training will.
+    trainer::EvaluationSource images(data_.train(), config_.finetune.batch);
+    trainer::recalibrate_batch_norm(network, images, config_.quantization.calibration_images);
+    return network;
+  }
+
+  std::string identity(std::uint64_t start) const {
+    constexpr std::string_view keys[] = {"seed", "network", "data", "quantization", "qat", "finetune"};
+    return fmt::format("qat {} data {:016x} from {:016x} policy {:016x}", config_identity(config_, keys),
+                       data_.hash(), start, report_.policy.hash());
+  }
+
+  void train(trainer::Network& network, const trainer::CalibrationTable& table, std::uint64_t start_hash) {
+    reporter_.stage("qat");
+    const fs::path file = workspace_.file("qat.h5"), curve = workspace_.file("qat.curve");
+    const std::string own = identity(start_hash);
+    trainer::TrainState start;
+    if (auto earlier = earlier_checkpoint(file, network, own, reporter_)) {
+      start = std::move(earlier->state);
+      report_.curve = read_curve(curve, start.epoch);
+      reporter_.note(start.step == start.total
+                         ? fmt::format("trained before: {}", file.string())
+                         : fmt::format("training goes on after epoch {:.0f}", start.epoch));
+    }
+    const std::uint64_t seed = base::derive_seed(static_cast<std::uint64_t>(config_.seed), "qat");
+    trainer::TrainingSource source(data_.train(), data_.augmentation(), config_.finetune.batch, seed);
+    const trainer::QatPhases phases(report_.policy, table, options_, source.batches_per_epoch());
+    phases.enter(network, start.step);
+    trainer::TrainHooks hooks;
+    hooks.progress = reporter_.progress;
+    hooks.after_step = [&](std::int64_t step, double) { phases.enter(network, step); };
+    hooks.after_epoch = [&](const trainer::TrainState& state) {
+      report_.curve.push_back({state.epoch, state.loss, accuracy(network, data_.validation())});
+      const TrainingPoint& point = report_.curve.back();
+      reporter_.note(fmt::format("epoch {:.4g}: loss {:.4f}, validation {:.2f} %", point.epoch, point.loss,
+                                 100 * point.validation_accuracy));
+      write_curve(curve, report_.curve);
+      trainer::save_checkpoint(file, network, {state, seed, own});
+    };
+    const trainer::TrainState end =
+        trainer::train(network, source, config_.finetune, hooks, std::move(start));
+    network.observe_inputs(false);
+    if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
+      trainer::EvaluationSource images(data_.train(), config_.finetune.batch);
+      trainer::recalibrate_batch_norm(network, images, config_.qat.recalibration_images);
+    }
+  }
+
+  void deliver(trainer::Network& network, trainer::Network& start) {
+    reporter_.stage("deploy");
+    trainer::save_checkpoint(beside(".qat.h5"), network, {{}, static_cast<std::uint64_t>(config_.seed), {}});
+    base::replace_file(beside(".qat.policy.yaml"), quant::policy_to_yaml(info_, report_.policy));
+    std::optional<trainer::IntegerNetwork> deployed;
+    try {
+      trainer::DeployedModel model = trainer::deploy(network, plan());
+      model.input = {data_.train().normalization(), config_.data.pad};
+      const hwmodels::Provenance here = hwmodels::current_provenance();
+      model.provenance = {{"program", "bitsmith " + here.program},
+                          {"cpu", here.cpu},
+                          {"isa", here.isa},
+                          {"identity", config_identity(config_)},
+                          {"method", "qat"}};
+      report_.model = beside(".qat.bsm").string();
+      trainer::save_model(model, report_.model);
+      deployed.emplace(std::move(model), kBatch);
+    } catch (const base::UserError& error) {
+      report_.not_deployed = error.what();
+      reporter_.warning(fmt::format("not deployed: {}", error.what()));
+    }
+    evaluate(network, deployed, data_.validation(), report_.validation);
+    const trainer::DataPart test = data_.load_test();
+    evaluate(network, deployed, test, report_.test);
+    if (config_.qat.from == QatStart::trained) report_.test.fp32 = accuracy(start, test);
+    base::replace_file(beside(".qat.json"), qat_json(report_) + "\n");
+  }
+
+  void evaluate(trainer::Network& network, std::optional<trainer::IntegerNetwork>& deployed,
+                const trainer::DataPart& part, QatAccuracy& result) const {
+    result.simulated = accuracy(network, part);
+    if (!deployed) return;
+    trainer::EvaluationSource images(part, kBatch);
+    result.on_integers = test_deployed(network, *deployed, images);
+  }
+
+  const Config& config_;
+  const Reporter& reporter_;
+  Workspace workspace_;
+  trainer::Data data_;
+  quant::NetworkInfo info_;
+  quant::QuantizationOptions options_;
+  QatReport report_;
+};
+
+}  // namespace
+
+QatReport run_qat(const Config& config, const Reporter& reporter) {
+  base::set_thread_count(config.threads);
+  reporter.stage("data");
+  return QatRun(config, reporter).run();
+}
+
+}  // namespace bitsmith::experiments
