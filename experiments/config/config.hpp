@@ -15,6 +15,7 @@ namespace bitsmith::experiments {
 
 struct NetworkOptions {
   std::string name;  ///< a built-in network
+  double width = 1;  ///< multiplies the channels of networks that come in several widths
   trainer::Joins joins = trainer::Joins::fp32;
   std::string weights;     ///< .npz file of trained weights by layer name; empty: trained here
   std::string checkpoint;  ///< HDF5 checkpoint of trained weights; empty: trained here

@@ -98,6 +98,21 @@ void check_data(Rules& rules, const trainer::DataOptions& data) {
           data.mean.size(), data.deviation.size()));
 }
 
+void check_network(Rules& rules, const NetworkOptions& network) {
+  rules.require(network.weights.empty() || network.checkpoint.empty(),
+                {"network.checkpoint", "network.weights"},
+                "give network.weights or network.checkpoint, not both");
+  std::vector<std::string> names;
+  bool has_width = false;
+  for (const trainer::NetworkRow& row : trainer::network_rows()) {
+    if (row.has_width) names.emplace_back(row.name);
+    has_width = has_width || (row.has_width && row.name == network.name);
+  }
+  rules.require(network.width == 1 || has_width, {"network.width", "network.name"},
+                fmt::format("'{}' has no width multiplier; networks that have one: {}", network.name,
+                            base::join_names(names)));
+}
+
 /// What a run writes must not replace what it reads.
 void check_output(Rules& rules, const Config& config) {
   if (config.output.empty()) return;
@@ -266,9 +281,7 @@ void check_quantization(Rules& rules, const quant::QuantizationOptions& options)
 
 void check_rules(const Config& config, Places& places) {
   Rules rules(places);
-  rules.require(config.network.weights.empty() || config.network.checkpoint.empty(),
-                {"network.checkpoint", "network.weights"},
-                "give network.weights or network.checkpoint, not both");
+  check_network(rules, config.network);
   check_output(rules, config);
   check_data(rules, config.data);
   check_training(rules, "train", config.train);
