@@ -44,7 +44,7 @@ class Lowering {
     std::vector<bool> fused(network_.nodes.size(), false);
     for (int node = 1; node < static_cast<int>(network_.nodes.size()); ++node) {
       if (fused[at(node)]) continue;
-      if (node_at(node).op == Op::flatten || (node_at(node).op == Op::quantize && !quantizes_)) {
+      if (changes_nothing(node)) {
         made_by_[at(node)] = made_by_[at(input_of(node))];
         continue;
       }
@@ -63,6 +63,13 @@ class Lowering {
   static std::size_t at(int index) { return static_cast<std::size_t>(index); }
   const Node& node_at(int node) const { return network_.nodes[at(node)]; }
   int input_of(int node) const { return node_at(node).inputs[0]; }
+
+  /// Whether a node's value lies in memory just as its input does.
+  bool changes_nothing(int node) const {
+    if (node_at(node).op == Op::quantize) return !quantizes_;
+    const Shape& input = node_at(input_of(node)).output;
+    return node_at(node).op == Op::flatten && (input.channels == 1 || input.height * input.width == 1);
+  }
 
   /// The one reader of a node, or -1 if there is none, or more.
   int only_reader(int node) const { return readers_[at(node)].size() == 1 ? readers_[at(node)][0] : -1; }
@@ -201,7 +208,8 @@ class Lowering {
     step.from = storage_of(step.first);
     switch (info.op) {
       case Op::max_pool:
-        step.kind = StepKind::max_pool;
+      case Op::flatten:
+        step.kind = info.op == Op::max_pool ? StepKind::max_pool : StepKind::flatten;
         step.to = step.from;
         if (step.to != Storage::f32) {
           step.scale_of = plan_.steps[at(step.first)].scale_of;

@@ -24,7 +24,8 @@ enum class StepKind {
   add,   ///< residual addition, with a following ReLU fused
   max_pool,
   average_pool,
-  global_average_pool
+  global_average_pool,
+  flatten  ///< of several pixels and channels: from row, column, channel to channel, row, column
 };
 std::string_view step_kind_name(StepKind kind);
 

@@ -55,6 +55,8 @@ std::string_view step_kind_name(StepKind kind) {
       return "average_pool";
     case StepKind::global_average_pool:
       return "global_average_pool";
+    case StepKind::flatten:
+      return "flatten";
   }
   return "?";
 }

@@ -93,6 +93,13 @@ void reference_step(const Step& step, int batch, const StepNumbers& numbers, con
           for (int column = 0; column < step.output.width; ++column)
             for (int c = 0; c < step.output.channels; ++c) pool(step, numbers, n, y, column, c, in, out);
       return;
+    case StepKind::flatten:
+      for (std::int64_t i = 0; i < elements; ++i) {
+        const std::int64_t pixels = step.input.height * step.input.width, one = step.output.elements();
+        const std::int64_t c = i % one / pixels, p = i % pixels;
+        write(step.to, out, i, read(step.from, in, i / one * one + p * step.input.channels + c));
+      }
+      return;
     case StepKind::quantize:
       for (std::int64_t i = 0; i < elements; ++i)
         put(step, numbers, out, i, value_of(step.from, in, i, numbers.in_scale));

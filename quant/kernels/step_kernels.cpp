@@ -146,6 +146,31 @@ void each_output(const Step& step, int batch, const void* in, void* out, const C
         compute(image, y, x, pixel);
 }
 
+/// A transposition of each image: pixels x channels to channels x pixels.
+struct Flatten final : PreparedStep {
+  int batch, pixels, channels;
+  std::int64_t size;
+  Flatten(const Step& step, int images)
+      : batch(images),
+        pixels(step.input.height * step.input.width),
+        channels(step.input.channels),
+        size(storage_bytes(step.from)) {}
+  void run(const void* in, const void*, void* out) override {
+    if (size == 1)
+      transpose(static_cast<const std::uint8_t*>(in), static_cast<std::uint8_t*>(out));
+    else
+      transpose(static_cast<const float*>(in), static_cast<float*>(out));
+  }
+
+ private:
+  template <typename T>
+  void transpose(const T* x, T* y) const {
+    for (int n = 0; n < batch; ++n, x += std::int64_t{pixels} * channels)
+      for (int c = 0; c < channels; ++c)
+        for (int p = 0; p < pixels; ++p) *y++ = x[std::int64_t{p} * channels + c];
+  }
+};
+
 /// Padding takes no part; a window of padding alone gives 0.
 struct MaxPool final : PreparedStep {
   Step step;
@@ -242,6 +267,7 @@ bool step_kernel_serves(const Step& step) {
     case StepKind::quantize:
       return !floats;
     case StepKind::max_pool:
+    case StepKind::flatten:
       return step.from == step.to;
     case StepKind::add:
     case StepKind::average_pool:
@@ -283,6 +309,8 @@ std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const St
       return std::make_unique<BatchNorm>(n / step.output.channels, step.output.channels, numbers);
     case StepKind::max_pool:
       return std::make_unique<MaxPool>(step, batch);
+    case StepKind::flatten:
+      return std::make_unique<Flatten>(step, batch);
     default:
       return std::make_unique<AveragePool>(step, batch, numbers);
   }

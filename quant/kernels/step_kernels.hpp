@@ -28,7 +28,7 @@ class PreparedStep {
  public:
   virtual ~PreparedStep() = default;
   /// `second` is the other operand of an addition, else null. `out` may be `in` for quantize's f32 -> f32
-  /// siblings: batch_norm, relu and add (of elements of one size); not for pooling.
+  /// siblings: batch_norm, relu and add (of elements of one size); not for pooling and flatten.
   virtual void run(const void* in, const void* second, void* out) = 0;
 };
 
@@ -39,7 +39,7 @@ class PreparedStep {
 ///     pooling:  q = quantize(sum * (in_scale / taps)), the sum of integers exact
 ///
 /// with quantize(x) = clamp(round half to even(x / scale)) for u8 and s8, and x itself for f32. max_pool
-/// keeps its storage; batch_norm and relu are f32 -> f32.
+/// and flatten keep their storage; batch_norm and relu are f32 -> f32.
 std::string_view step_kernel_name(StepKind kind);
 bool step_kernel_serves(const Step& step);
 std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const StepNumbers& numbers);

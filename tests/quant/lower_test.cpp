@@ -162,11 +162,11 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_fused_is_a_step_of_its_own) {
   const NetworkInfo network = std::move(b).build();
   const Plan plan = lower(network, uniform_policy(network, {8, 8}));
   const std::vector<std::string> expected = {
-      "bn0: batch_norm 4x6x6 f32 -> f32", "relu0: relu 4x6x6 f32 -> f32",
-      "relu0: quantize 4x6x6 f32 -> u8",  "conv: conv 4x6x6 -> 4x6x6 k3x3 s1 p1 g1 u8 -> f32",
-      "relu1: relu 4x6x6 f32 -> f32",     "add: add 4x6x6 f32 -> f32",
-      "twice: add 4x6x6 f32 -> f32",      "avg: average_pool 4x6x6 -> 4x3x3 k2x2 s2 p0 f32 -> s8",
-      "fc: linear 36 -> 3 s8 -> f32",
+      "bn0: batch_norm 4x6x6 f32 -> f32",      "relu0: relu 4x6x6 f32 -> f32",
+      "relu0: quantize 4x6x6 f32 -> u8",       "conv: conv 4x6x6 -> 4x6x6 k3x3 s1 p1 g1 u8 -> f32",
+      "relu1: relu 4x6x6 f32 -> f32",          "add: add 4x6x6 f32 -> f32",
+      "twice: add 4x6x6 f32 -> f32",           "avg: average_pool 4x6x6 -> 4x3x3 k2x2 s2 p0 f32 -> s8",
+      "flatten: flatten 4x3x3 -> 36 s8 -> s8", "fc: linear 36 -> 3 s8 -> f32",
   };
   BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
   check_sound(plan);

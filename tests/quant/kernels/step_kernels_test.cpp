@@ -66,6 +66,12 @@ std::vector<Step> all_steps() {
         step.to = to;
         steps.push_back(step);
       }
+    step.kind = StepKind::flatten;
+    step.output = {static_cast<int>(shape.elements()), 1, 1};
+    for (Storage storage : kStorages) {
+      step.from = step.to = storage;
+      steps.push_back(step);
+    }
     step.from = step.to = Storage::f32;
     for (const Window& window : {Window::square(1), Window::square(3, 2, 1),
                                  Window{2, 3, 1, 2, 1, 1, 1, 1, 0, 2}, Window::square(2, 1, 2, 2)}) {
