@@ -22,7 +22,8 @@ std::string kernel_names() {
   using quant::StepKind;
   for (StepKind kind :
        {StepKind::quantize, StepKind::batch_norm, StepKind::relu, StepKind::add, StepKind::max_pool,
-        StepKind::average_pool, StepKind::global_average_pool, StepKind::flatten})
+        StepKind::average_pool, StepKind::global_average_pool, StepKind::flatten, StepKind::layer_norm,
+        StepKind::gelu, StepKind::softmax, StepKind::matmul, StepKind::position})
     add(quant::step_kernel_name(kind));
   return names;
 }

@@ -184,6 +184,23 @@ class Lowering {
     return step;
   }
 
+  /// Of integers where both operands are.
+  Step matmul_step(Step step) {
+    const Node& info = node_at(step.node);
+    step.kind = StepKind::matmul;
+    step.second_input = node_at(info.inputs[1]).output;
+    step.groups = info.groups;
+    step.transpose = info.transpose;
+    const bool integers = storage_of(made_by_[at(info.inputs[0])]) != Storage::f32 &&
+                          storage_of(made_by_[at(info.inputs[1])]) != Storage::f32;
+    step.first = integers ? made_by_[at(info.inputs[0])] : as_floats(info.inputs[0]);
+    step.second = integers ? made_by_[at(info.inputs[1])] : as_floats(info.inputs[1]);
+    step.from = storage_of(step.first);
+    step.second_from = storage_of(step.second);
+    fuse_quantization(step);
+    return step;
+  }
+
   Step other_step(int node) {
     const Node& info = node_at(node);
     Step step;
@@ -196,6 +213,20 @@ class Lowering {
         step.kind = StepKind::batch_norm;
         step.first = as_floats(input_of(node));
         return step;
+      case Op::layer_norm:
+      case Op::gelu:
+      case Op::softmax:
+      case Op::position:
+        step.kind = info.op == Op::layer_norm ? StepKind::layer_norm
+                    : info.op == Op::gelu     ? StepKind::gelu
+                    : info.op == Op::softmax  ? StepKind::softmax
+                                              : StepKind::position;
+        if (info.op == Op::softmax) step.groups = info.groups;
+        step.first = as_floats(input_of(node));
+        fuse_quantization(step);
+        return step;
+      case Op::matmul:
+        return matmul_step(std::move(step));
       case Op::relu:
       case Op::relu6:
         step.kind = StepKind::relu;
@@ -265,7 +296,8 @@ Plan lower(const NetworkInfo& network, const Policy& policy, const KernelChooser
   validate_policy(network, policy);
   if (scales == ActivationScales::dynamic && !network.quantize_nodes().empty())
     throw base::UserError(
-        fmt::format("network '{}': integer joins have fixed scales and do not go with dynamic activations",
+        fmt::format("network '{}': its quantize nodes (integer joins, or operands of matrix products) have "
+                    "fixed scales and do not go with dynamic activations",
                     network.name));
   return Lowering(network, policy, chooser, scales).run();
 }

@@ -280,14 +280,13 @@ void Executor::run_backward_stage(const Stage& stage, int p) {
     } else if (action.kind == Action::Kind::run) {
       layer.backward(backward_part(step, p));
     } else {
-      // All inputs of one operation have the same shape where there are several.
-      const int from = operations_[static_cast<std::size_t>(step.operation)].inputs[0];
-      const std::int64_t values =
-          range.samples * operations_[static_cast<std::size_t>(from)].output.elements();
       const Activation none;
-      for (const GradientSum& sum : step.sums)
+      for (const GradientSum& sum : step.sums) {
+        const std::int64_t values =
+            range.samples * operations_[static_cast<std::size_t>(sum.of)].output.elements();
         passes().add(gradient_slots_.at(sum.a, range.first), gradient_slots_.at(sum.b, range.first), values,
                      none.low, none.high, gradient_slots_.at(sum.out, range.first));
+      }
     }
   }
 }

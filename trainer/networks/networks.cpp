@@ -35,6 +35,9 @@ constexpr NetworkRow kNetworks[] = {
     {"lenet5", "two 5x5 convolutions and three linear layers; 0.4 MMAC at 28x28", 12, false, build_lenet5},
     {"mlp", "three linear layers, of 300, 100 and as many units as classes; 0.3 MMAC at 28x28", 1, false,
      build_mlp},
+    {"vit_tiny",
+     "vision transformer: four blocks of 64 channels and 4 heads, patches of 4x4; 8 MMAC at 28x28", 8, true,
+     build_vit_tiny},
 };
 
 void check(const NetworkRow& row, quant::Shape input, int classes, double width) {

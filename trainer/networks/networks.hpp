@@ -54,5 +54,6 @@ quant::NetworkInfo build_resnet20(const NetworkArguments&);
 quant::NetworkInfo build_resnet32(const NetworkArguments&);
 quant::NetworkInfo build_resnet56(const NetworkArguments&);
 quant::NetworkInfo build_vgg_small(const NetworkArguments&);
+quant::NetworkInfo build_vit_tiny(const NetworkArguments&);
 
 }  // namespace bitsmith::trainer

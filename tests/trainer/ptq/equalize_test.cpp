@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(the_function_stays_and_connected_ranges_become_equal) {
                  kSameFunction);
       const auto connections = ptq::find_connections(folded.network.info());
       BOOST_TEST(static_cast<int>(connections.size()) == report.pairs + 2 * report.triples);
-      BOOST_TEST(!connections.empty());
+      BOOST_TEST(connections.empty() == (row.name == "vit_tiny"));  // GELU and layer norm do not commute
       for (const ptq::Connection& connection : connections)
         for (int c = 0;
              c < folded.network.info().layers[static_cast<std::size_t>(connection.from)].output.channels; ++c)
