@@ -25,9 +25,22 @@ const std::string& meaning_of_width() {
 }
 
 void visit_network(FieldVisitor& visitor, NetworkOptions& options) {
-  visitor.visit(
-      {.name = "name", .meaning = "which built-in network", .choices = network_names(), .required = true},
-      &options.name);
+  visitor.visit({.name = "name",
+                 .meaning = "which built-in network",
+                 .choices = network_names(),
+                 .required = true,
+                 .unless = "network.file",
+                 .empty = "as network.file describes it"},
+                &options.name);
+  visitor.visit({.name = "file",
+                 .meaning = "YAML file that describes the network, layer by layer",
+                 .shapes_result = false,
+                 .empty = "built-in"},
+                &options.file);
+  visitor.visit({.name = "description",
+                 .meaning = "the text of network.file, as results keep it: not to be written by hand",
+                 .empty = "read from network.file"},
+                &options.description);
   visitor.visit({.name = "width",
                  .meaning = meaning_of_width(),
                  .range = between(trainer::kLeastWidth, trainer::kMostWidth)},

@@ -1,5 +1,8 @@
 #include "experiments/config/load.hpp"
 
+#include "experiments/config/dump.hpp"
+#include "experiments/config/network.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include "quant/base/file.hpp"
@@ -7,6 +10,7 @@
 #include "quant/base/random.hpp"
 #include "quant/policy.hpp"
 #include "tests/experiments/config/config_text.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
 
 using namespace bitsmith;
 using namespace bitsmith::experiments;
@@ -134,6 +138,43 @@ BOOST_AUTO_TEST_CASE(wrong_words_name_the_nearest) {
   BOOST_TEST(problems_of("network: {name: resnet}\nconstraint: {size: 0.5x}\n").at(0) ==
              "c.yaml:1:17: network.name: got 'resnet', allowed: " + network_names() +
                  ", did you mean 'resnet8'?");
+}
+
+BOOST_AUTO_TEST_CASE(a_described_network_is_read_with_its_configuration_and_kept_with_it) {
+  const bitsmith::tests::TemporaryFolder folder;
+  const std::filesystem::path file = folder / "net.yaml";
+  const std::string text =
+      "name: mine  # \"quoted\": \ttabbed\nlayers:\n  - flatten: {}\n  - linear: {out: classes}\n";
+  base::replace_file(file, text);
+  const std::string config = "network: {file: '" + file.string() + "'}\nconstraint: {size: 0.5x}\n";
+  const Config read = parse_config(config, "c.yaml");
+  BOOST_TEST(read.network.description == text);
+  BOOST_TEST(build_network(read.network, {1, 4, 4}, 3).name == "mine");
+
+  // Results stand alone, and a file that changes is another experiment.
+  const std::string dumped = dump_config(read), identity = config_identity(read);
+  base::replace_file(file, text + "\n");
+  BOOST_TEST(parse_config(dumped, "dump").network.description == text);
+  BOOST_TEST(dump_config(parse_config(dumped, "dump")) == dumped);
+  BOOST_TEST(config_identity(parse_config(dumped, "dump")) == identity);
+  BOOST_TEST(config_identity(parse_config(config, "c.yaml")) != identity);
+
+  base::replace_file(file, "name: mine\nlayers:\n  - flaten: {}\n  - linear: {ot: classes}\n");
+  const std::vector<std::string> problems = problems_of(config);
+  BOOST_REQUIRE(problems.size() == 3u);
+  BOOST_TEST(
+      problems[0].starts_with("c.yaml:1:11: network.file: " + file.string() + ":3:5: layers[0]: got "));
+  BOOST_TEST(problems[0].ends_with("did you mean 'flatten'?"));
+  base::replace_file(file, "");
+  BOOST_TEST(problems_of(config).at(0).ends_with(":1:1: got nothing, allowed: a map of name and layers"));
+  std::filesystem::remove(file);
+  BOOST_TEST(problems_of(config).at(0).starts_with("c.yaml:1:11: network.file: "));
+
+  BOOST_TEST(problem_of("", {"network.file=x.yaml"})
+                 .ends_with("network.file: give network.name or network.file, not both"));
+  BOOST_TEST(problems_of("network: {name: ''}\nconstraint: {size: 0.5x}\n").at(0) ==
+             "c.yaml:1:11: network.name: give network.name, a built-in network, or network.file, which "
+             "describes one");
 }
 
 BOOST_AUTO_TEST_CASE(what_has_no_default_is_required) {
