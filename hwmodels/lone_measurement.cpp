@@ -18,7 +18,8 @@ constexpr std::uint64_t kSeed = 1;                          // of operands; pric
 
 std::int64_t largest_elements(const Candidate& candidate) {
   const quant::Step& step = candidate.step;
-  std::int64_t elements = std::max(step.input.elements(), step.output.elements());
+  std::int64_t elements =
+      std::max({step.input.elements(), step.second_input.elements(), step.output.elements()});
   if (step.kind == quant::StepKind::layer)
     elements = std::max({elements, candidate.layer().input.elements(), candidate.layer().output.elements()});
   return elements * candidate.key.batch;

@@ -48,8 +48,9 @@ class StepSubject : public Subject {
   StepSubject(const Candidate& candidate, Activations& activations)
       : step_(quant::prepare_step(candidate.step, candidate.key.batch, quant::plain_numbers(candidate.step))),
         in_(activations.input(candidate.step.from, 8)),
-        second_(candidate.step.kind == quant::StepKind::add ? activations.input(candidate.step.second_from, 7)
-                                                            : nullptr),
+        second_(candidate.step.second != quant::Step::kNothing
+                    ? activations.input(candidate.step.second_from, 7)
+                    : nullptr),
         out_(activations.output()) {}
   void run() override { step_->run(in_, second_, out_); }
 

@@ -15,11 +15,9 @@ struct Block {
 
 std::size_t at(int step) { return static_cast<std::size_t>(step); }
 
-/// Whether a step may write over its first input: element by element, and elements of one size.
+/// Whether a step may write over its first input: element by element or row by row, and elements of one size.
 bool in_place(const Step& step) {
-  const bool element_wise =
-      step.kind == StepKind::add || step.kind == StepKind::relu || step.kind == StepKind::batch_norm;
-  return element_wise && storage_bytes(step.from) == storage_bytes(step.to);
+  return runs_in_place(step.kind) && storage_bytes(step.from) == storage_bytes(step.to);
 }
 
 /// The last step that reads each step's output; its own index where none does.

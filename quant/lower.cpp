@@ -44,7 +44,7 @@ class Lowering {
     std::vector<bool> fused(network_.nodes.size(), false);
     for (int node = 1; node < static_cast<int>(network_.nodes.size()); ++node) {
       if (fused[at(node)]) continue;
-      if (node_at(node).op == Op::flatten || (node_at(node).op == Op::quantize && !quantizes_)) {
+      if (changes_nothing(node)) {
         made_by_[at(node)] = made_by_[at(input_of(node))];
         continue;
       }
@@ -63,6 +63,13 @@ class Lowering {
   static std::size_t at(int index) { return static_cast<std::size_t>(index); }
   const Node& node_at(int node) const { return network_.nodes[at(node)]; }
   int input_of(int node) const { return node_at(node).inputs[0]; }
+
+  /// Whether a node's value lies in memory just as its input does.
+  bool changes_nothing(int node) const {
+    if (node_at(node).op == Op::quantize) return !quantizes_;
+    const Shape& input = node_at(input_of(node)).output;
+    return node_at(node).op == Op::flatten && (input.channels == 1 || input.height * input.width == 1);
+  }
 
   /// The one reader of a node, or -1 if there is none, or more.
   int only_reader(int node) const { return readers_[at(node)].size() == 1 ? readers_[at(node)][0] : -1; }
@@ -177,6 +184,23 @@ class Lowering {
     return step;
   }
 
+  /// Of integers where both operands are.
+  Step matmul_step(Step step) {
+    const Node& info = node_at(step.node);
+    step.kind = StepKind::matmul;
+    step.second_input = node_at(info.inputs[1]).output;
+    step.groups = info.groups;
+    step.transpose = info.transpose;
+    const bool integers = storage_of(made_by_[at(info.inputs[0])]) != Storage::f32 &&
+                          storage_of(made_by_[at(info.inputs[1])]) != Storage::f32;
+    step.first = integers ? made_by_[at(info.inputs[0])] : as_floats(info.inputs[0]);
+    step.second = integers ? made_by_[at(info.inputs[1])] : as_floats(info.inputs[1]);
+    step.from = storage_of(step.first);
+    step.second_from = storage_of(step.second);
+    fuse_quantization(step);
+    return step;
+  }
+
   Step other_step(int node) {
     const Node& info = node_at(node);
     Step step;
@@ -189,6 +213,20 @@ class Lowering {
         step.kind = StepKind::batch_norm;
         step.first = as_floats(input_of(node));
         return step;
+      case Op::layer_norm:
+      case Op::gelu:
+      case Op::softmax:
+      case Op::position:
+        step.kind = info.op == Op::layer_norm ? StepKind::layer_norm
+                    : info.op == Op::gelu     ? StepKind::gelu
+                    : info.op == Op::softmax  ? StepKind::softmax
+                                              : StepKind::position;
+        if (info.op == Op::softmax) step.groups = info.groups;
+        step.first = as_floats(input_of(node));
+        fuse_quantization(step);
+        return step;
+      case Op::matmul:
+        return matmul_step(std::move(step));
       case Op::relu:
       case Op::relu6:
         step.kind = StepKind::relu;
@@ -201,7 +239,8 @@ class Lowering {
     step.from = storage_of(step.first);
     switch (info.op) {
       case Op::max_pool:
-        step.kind = StepKind::max_pool;
+      case Op::flatten:
+        step.kind = info.op == Op::max_pool ? StepKind::max_pool : StepKind::flatten;
         step.to = step.from;
         if (step.to != Storage::f32) {
           step.scale_of = plan_.steps[at(step.first)].scale_of;
@@ -257,7 +296,8 @@ Plan lower(const NetworkInfo& network, const Policy& policy, const KernelChooser
   validate_policy(network, policy);
   if (scales == ActivationScales::dynamic && !network.quantize_nodes().empty())
     throw base::UserError(
-        fmt::format("network '{}': integer joins have fixed scales and do not go with dynamic activations",
+        fmt::format("network '{}': its quantize nodes (integer joins, or operands of matrix products) have "
+                    "fixed scales and do not go with dynamic activations",
                     network.name));
   return Lowering(network, policy, chooser, scales).run();
 }

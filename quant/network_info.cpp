@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "quant/base/error.hpp"
@@ -14,6 +16,21 @@ std::string show(const Shape& shape) {
   return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
 }
 
+/// Before anything multiplies in fewer bits, or is allocated.
+void check_size(const std::string& name, const char* what, std::initializer_list<std::int64_t> extents) {
+  std::int64_t elements = 1;
+  for (std::int64_t extent : extents) {
+    elements *= std::max<std::int64_t>(extent, 1);
+    if (elements > NetworkBuilder::kMostElements)
+      throw base::UserError(
+          fmt::format("{}: more than {} {}: too large", name, NetworkBuilder::kMostElements, what));
+  }
+}
+
+void check_size(const std::string& name, const Shape& shape) {
+  check_size(name, "values in its output", {shape.channels, shape.height, shape.width});
+}
+
 Shape windowed(const std::string& name, const Shape& input, int channels, const Window& window) {
   const bool sane = window.kernel_h > 0 && window.kernel_w > 0 && window.stride_h > 0 &&
                     window.stride_w > 0 && window.dilation_h > 0 && window.dilation_w > 0 &&
@@ -22,6 +39,11 @@ Shape windowed(const std::string& name, const Shape& input, int channels, const 
   if (!sane)
     throw base::UserError(
         fmt::format("{}: kernel, stride and dilation must be at least 1, padding at least 0", name));
+  for (int value : {window.kernel_h, window.kernel_w, window.stride_h, window.stride_w, window.dilation_h,
+                    window.dilation_w, window.pad_top, window.pad_left, window.pad_bottom, window.pad_right})
+    if (value > NetworkBuilder::kLargestWindow)
+      throw base::UserError(fmt::format("{}: kernel, stride, dilation and padding are at most {}, got {}",
+                                        name, NetworkBuilder::kLargestWindow, value));
   const int reach_h = window.dilation_h * (window.kernel_h - 1) + 1;
   const int reach_w = window.dilation_w * (window.kernel_w - 1) + 1;
   if (input.height + window.pad_top + window.pad_bottom < reach_h ||
@@ -77,6 +99,16 @@ std::string_view op_name(Op op) {
       return "flatten";
     case Op::quantize:
       return "quantize";
+    case Op::layer_norm:
+      return "layer_norm";
+    case Op::gelu:
+      return "gelu";
+    case Op::softmax:
+      return "softmax";
+    case Op::matmul:
+      return "matmul";
+    case Op::position:
+      return "position";
   }
   return "?";
 }
@@ -132,6 +164,9 @@ std::uint64_t NetworkInfo::hash() const {
                       node.output.channels, node.output.height, node.output.width})
       hasher.add(value);
     hasher.add(static_cast<double>(node.epsilon));
+    if (node.op != Op::matmul) continue;
+    hasher.add(int{node.transpose});
+    hasher.add(static_cast<double>(node.factor));
   }
   return hasher.value();
 }
@@ -140,6 +175,7 @@ NetworkBuilder::NetworkBuilder(std::string network_name, Shape input) {
   info_.name = std::move(network_name);
   if (input.channels < 1 || input.height < 1 || input.width < 1)
     throw base::UserError(fmt::format("{}: input of {} is empty", info_.name, show(input)));
+  check_size(info_.name, "values in its input", {input.channels, input.height, input.width});
   Node node;
   node.name = "input";
   node.output = input;
@@ -147,6 +183,7 @@ NetworkBuilder::NetworkBuilder(std::string network_name, Shape input) {
 }
 
 int NetworkBuilder::push(Node node) {
+  check_size(node.name, node.output);
   for (const Node& other : info_.nodes)
     if (other.name == node.name) throw base::UserError(fmt::format("two nodes are named '{}'", node.name));
   info_.nodes.push_back(std::move(node));
@@ -159,6 +196,7 @@ int NetworkBuilder::conv(const std::string& name, int from, int out_channels, Wi
   if (groups < 1 || out_channels < 1 || in.channels % groups != 0 || out_channels % groups != 0)
     throw base::UserError(fmt::format("{}: {} groups must divide {} input and {} output channels", name,
                                       groups, in.channels, out_channels));
+  check_size(name, "weights", {out_channels, in.channels / groups, window.kernel_h, window.kernel_w});
   Node node;
   node.name = name;
   node.op = Op::conv;
@@ -172,6 +210,7 @@ int NetworkBuilder::conv(const std::string& name, int from, int out_channels, Wi
 
 int NetworkBuilder::linear(const std::string& name, int from, int out_features, bool bias) {
   if (out_features < 1) throw base::UserError(fmt::format("{}: needs at least one output", name));
+  check_size(name, "weights", {out_features, shape(from).elements()});
   Node node;
   node.name = name;
   node.op = Op::linear;
@@ -273,6 +312,77 @@ int NetworkBuilder::quantize(const std::string& name, int from) {
   node.inputs = {from};
   node.output = shape(from);
   node.output_signed = info_.nodes[static_cast<std::size_t>(from)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::layer_norm(const std::string& name, int from, float epsilon) {
+  Node node;
+  node.name = name;
+  node.op = Op::layer_norm;
+  node.inputs = {from};
+  node.epsilon = epsilon;
+  node.output = shape(from);
+  return push(std::move(node));
+}
+
+int NetworkBuilder::gelu(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::gelu;
+  node.inputs = {from};
+  node.output = shape(from);
+  return push(std::move(node));
+}
+
+int NetworkBuilder::softmax(const std::string& name, int from, int groups) {
+  if (groups < 1 || shape(from).channels % groups != 0)
+    throw base::UserError(
+        fmt::format("{}: {} groups must divide {} channels", name, groups, shape(from).channels));
+  Node node;
+  node.name = name;
+  node.op = Op::softmax;
+  node.inputs = {from};
+  node.groups = groups;
+  node.output = shape(from);
+  node.output_signed = false;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::matmul(const std::string& name, int a, int b, int heads, bool transpose, float factor) {
+  const Shape left = shape(a), right = shape(b);
+  if (heads < 1 || left.channels % heads != 0 || right.channels % heads != 0)
+    throw base::UserError(fmt::format("{}: {} heads must divide {} and {} channels", name, heads,
+                                      left.channels, right.channels));
+  const std::int64_t columns = left.channels / heads;
+  const std::int64_t rows = transpose ? right.channels / heads : right.pixels();
+  if (columns != rows)
+    throw base::UserError(fmt::format(
+        "{}: a head of {} has {} columns, that of {} {} rows{}", name, show(left), columns, show(right), rows,
+        transpose ? " (its channels)" : " (its pixels); with transpose: true these are its channels"));
+  if (columns > kMostInner)
+    throw base::UserError(
+        fmt::format("{}: sums of {} products; at most {} are allowed", name, columns, kMostInner));
+  check_size(name, "values in its output", {heads, right.pixels(), left.pixels()});
+  Node node;
+  node.name = name;
+  node.op = Op::matmul;
+  node.inputs = {a, b};
+  node.groups = heads;
+  node.transpose = transpose;
+  node.factor = factor;
+  node.output = {transpose ? static_cast<int>(heads * right.pixels()) : right.channels, left.height,
+                 left.width};
+  node.output_signed = factor < 0 || info_.nodes[static_cast<std::size_t>(a)].output_signed ||
+                       info_.nodes[static_cast<std::size_t>(b)].output_signed;
+  return push(std::move(node));
+}
+
+int NetworkBuilder::position(const std::string& name, int from) {
+  Node node;
+  node.name = name;
+  node.op = Op::position;
+  node.inputs = {from};
+  node.output = shape(from);
   return push(std::move(node));
 }
 

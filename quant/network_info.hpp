@@ -21,8 +21,14 @@ enum class Op {
   global_average_pool,
   add,
   flatten,
-  quantize  ///< 8-bit integers from here on, where the network is quantized (ONNX: QuantizeLinear,
-            ///< DequantizeLinear)
+  quantize,  ///< 8-bit integers from here on, where the network is quantized (ONNX: QuantizeLinear,
+             ///< DequantizeLinear)
+  // Transformers. Tokens are pixels: a linear layer of each token is a 1x1 convolution.
+  layer_norm,  ///< over the channels of each pixel
+  gelu,        ///< x * Phi(x)
+  softmax,     ///< over each of `groups` equal runs of a pixel's channels
+  matmul,      ///< of two tensors, head by head: see NetworkBuilder::matmul
+  position     ///< adds a parameter for every pixel and channel
 };
 std::string_view op_name(Op op);
 
@@ -30,6 +36,7 @@ std::string_view op_name(Op op);
 struct Shape {
   int channels = 0, height = 1, width = 1;
   std::int64_t elements() const { return std::int64_t{channels} * height * width; }
+  std::int64_t pixels() const { return std::int64_t{height} * width; }
   bool operator==(const Shape&) const = default;
 };
 
@@ -59,9 +66,11 @@ struct Node {
   Op op = Op::input;
   std::vector<int> inputs;  ///< indices of earlier nodes
   Window window;            ///< conv, max_pool, average_pool
-  int groups = 1;           ///< conv; groups == input channels is depthwise
+  int groups = 1;           ///< conv; groups == input channels is depthwise. softmax, matmul: heads
   bool bias = false;        ///< conv, linear
-  float epsilon = 1e-5f;    ///< batch_norm
+  float epsilon = 1e-5f;    ///< batch_norm, layer_norm
+  bool transpose = false;   ///< matmul
+  float factor = 1;         ///< matmul
   Shape output;
   bool output_signed = true;  ///< whether the output can be negative (false after ReLU, and kept by pooling)
 };
@@ -101,9 +110,15 @@ struct NetworkInfo {
 };
 
 /// Builds a NetworkInfo node by node, inferring shapes and signs. Every method returns the new node's index.
-/// Throws UserError for shapes that do not fit (names the node, got and expected).
+/// Throws UserError for shapes that do not fit (names the node, got and expected), and for tensors or weights
+/// of more than kMostElements.
 class NetworkBuilder {
  public:
+  static constexpr std::int64_t kMostElements = std::int64_t{1}
+                                                << 30;  ///< of one image's tensor, or of weights
+  static constexpr int kLargestWindow = 1 << 14;        ///< of kernels, strides, dilations and padding
+  static constexpr int kMostInner = 1 << 15;  ///< products in a sum of a matmul: integer sums fit 32 bits
+
   NetworkBuilder(std::string network_name, Shape input);
 
   int input() const { return 0; }
@@ -119,6 +134,15 @@ class NetworkBuilder {
   int add(const std::string& name, int a, int b);
   int flatten(const std::string& name, int from);
   int quantize(const std::string& name, int from);
+  int layer_norm(const std::string& name, int from, float epsilon = 1e-5f);
+  int gelu(const std::string& name, int from);
+  /// Over each of `groups` equal runs of channels.
+  int softmax(const std::string& name, int from, int groups = 1);
+  /// factor * A * B for each of `heads` equal runs of channels: a row of A is a pixel of `a`; B is `b` with
+  /// its pixels as rows, or as columns where `transpose`. The result has the pixels of `a`, and of each head
+  /// all columns as channels. Attention is matmul(P, V) with P = softmax(matmul(Q, K, transpose)).
+  int matmul(const std::string& name, int a, int b, int heads, bool transpose, float factor = 1);
+  int position(const std::string& name, int from);
   /// A node whose shape and sign are known already, its inputs being nodes of this builder.
   int copy(Node node) { return push(std::move(node)); }
   Shape shape(int node) const { return info_.nodes[static_cast<std::size_t>(node)].output; }

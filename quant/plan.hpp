@@ -24,9 +24,18 @@ enum class StepKind {
   add,   ///< residual addition, with a following ReLU fused
   max_pool,
   average_pool,
-  global_average_pool
+  global_average_pool,
+  flatten,  ///< of several pixels and channels: from row, column, channel to channel, row, column
+  layer_norm,
+  gelu,
+  softmax,
+  matmul,   ///< of integers, exactly, where both operands are integers, else of f32
+  position  ///< adds a number for every pixel and channel
 };
 std::string_view step_kind_name(StepKind kind);
+/// Whether its kernel may write over its first input, where elements have one size: it reads what it has
+/// written nowhere.
+bool runs_in_place(StepKind kind);
 
 /// One call. `shape_key()` and `kernel` tell all that its price depends on, so that equal steps are measured
 /// once.
@@ -39,9 +48,12 @@ struct Step {
   LayerBits bits;  ///< kind == layer: as its kernel sees them (kernel_bits)
   std::string kernel;  ///< kind == layer: the row of the kernel table that serves it; empty: not chosen yet
   Shape input, output;
-  Window window;  ///< pooling
+  Shape second_input;      ///< matmul
+  int groups = 1;          ///< softmax, matmul: heads
+  bool transpose = false;  ///< matmul
+  Window window;           ///< pooling
   Storage from = Storage::f32, to = Storage::f32;
-  Storage second_from = Storage::f32;  ///< add: of the other operand
+  Storage second_from = Storage::f32;  ///< add, matmul: of the other operand
   bool fused_relu = false;
   /// kind == layer, to == u8: the reader has fewer than 8 bits, and so the output must be clamped; at 8 bits
   /// the conversion saturates by itself. Some kernels pay for it.
@@ -52,7 +64,7 @@ struct Step {
   int dynamic_bits = 0;
 
   int first = kNetworkInput;  ///< the step whose output this one reads
-  int second = kNothing;      ///< add: the step that gives the other operand, or kNetworkInput
+  int second = kNothing;      ///< add, matmul: the step that gives the other operand, or kNetworkInput
   int batch_norm = -1;        ///< kind == layer: the node of the batch norm fused into it, or -1
   int activation = -1;        ///< fused_relu: the node of the ReLU or ReLU6
   int scale_of = -1;  ///< to != f32: the layer whose input quantizer (bits, scale) the output is for, ...
@@ -82,8 +94,9 @@ class KernelChooser {
 /// The first row of the kernel table that can serve the layer: for models that do not measure.
 const KernelChooser& first_capable_kernel();
 
-/// Lowers: batch norm and ReLU after a layer are fused into it; a layer, an add or an average pooling whose
-/// only reader is a quantized layer or a quantize node writes those integers directly; other tensors stay
+/// Lowers: batch norm and ReLU after a layer are fused into it; a layer, an add, an average pooling or a step
+/// of a transformer whose only reader is a quantized layer or a quantize node writes those integers
+/// directly; other tensors stay
 /// f32, and are quantized once per distinct (bits, scale) reader. A layer with 8-bit activations reads a
 /// quantize node's integers as they are, one with fewer bits has them quantized again. Where a policy leaves
 /// everything in fp32, quantize nodes do nothing. This is exactly the arithmetic that quantization-aware

@@ -55,8 +55,35 @@ std::string_view step_kind_name(StepKind kind) {
       return "average_pool";
     case StepKind::global_average_pool:
       return "global_average_pool";
+    case StepKind::flatten:
+      return "flatten";
+    case StepKind::layer_norm:
+      return "layer_norm";
+    case StepKind::gelu:
+      return "gelu";
+    case StepKind::softmax:
+      return "softmax";
+    case StepKind::matmul:
+      return "matmul";
+    case StepKind::position:
+      return "position";
   }
   return "?";
+}
+
+bool runs_in_place(StepKind kind) {
+  switch (kind) {
+    case StepKind::add:
+    case StepKind::relu:
+    case StepKind::batch_norm:
+    case StepKind::layer_norm:
+    case StepKind::gelu:
+    case StepKind::softmax:
+    case StepKind::position:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string Step::shape_key(const NetworkInfo& network) const {
@@ -68,14 +95,19 @@ std::string Step::shape_key(const NetworkInfo& network) const {
         fmt::format("{} {} -> {}", layer_kind_name(info.kind),
                     linear ? fmt::format("{}", info.input.elements()) : show(info.input), show(info.output));
     if (!linear) text += show(info.window) + fmt::format(" g{}", info.groups);
+  } else if (kind == StepKind::matmul) {
+    text = fmt::format("matmul {} x {} -> {} g{}{}", show(input), show(second_input), show(output), groups,
+                       transpose ? " transposed" : "");
   } else if (input == output) {
     text = fmt::format("{} {}", step_kind_name(kind), show(input));
   } else {
     text = fmt::format("{} {} -> {}", step_kind_name(kind), show(input), show(output));
   }
   if (kind == StepKind::max_pool || kind == StepKind::average_pool) text += show(window);
+  if (kind == StepKind::softmax) text += fmt::format(" g{}", groups);
   text += fmt::format(" {}", storage_name(from));
-  if (kind == StepKind::add && second_from != from) text += fmt::format(" + {}", storage_name(second_from));
+  if ((kind == StepKind::add || kind == StepKind::matmul) && second_from != from)
+    text += fmt::format(" + {}", storage_name(second_from));
   text += fmt::format(" -> {}", storage_name(to));
   if (fused_relu) text += " relu";
   if (clamped) text += " clamped";

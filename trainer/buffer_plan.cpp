@@ -182,7 +182,32 @@ BackwardPlan plan_backward(const std::vector<Operation>& operations,
     }
     const bool wanted =
         std::ranges::any_of(operation.inputs, [](int from) { return from != Operation::kImages; });
-    if (wanted) {
+    // Adds the gradient in slot dx to what other readers of `from` gave before.
+    const auto give = [&](int from, int dx) {
+      if (from == Operation::kImages) return;
+      int& sum = gradient[static_cast<std::size_t>(from)];
+      if (sum < 0) {
+        sum = dx;
+        slots.share(dx);
+      } else if (slots.users(sum) == 1) {
+        step.sums.push_back({sum, dx, sum, from});
+      } else {
+        const int fresh = slots.take(operations[static_cast<std::size_t>(from)].output.elements(), stage);
+        step.sums.push_back({sum, dx, fresh, from});
+        slots.release(sum, stage);
+        sum = fresh;
+      }
+    };
+    if (wanted && style == GradientStyle::writes_each) {
+      const auto& inputs = operation.inputs;
+      for (std::size_t k = 0; k < inputs.size(); ++k)
+        if (inputs[k] != Operation::kImages)
+          step.dx[k] = slots.take(operations[static_cast<std::size_t>(inputs[k])].output.elements(), stage);
+      for (std::size_t k = 0; k < inputs.size(); ++k)
+        if (step.dx[k] >= 0) give(inputs[k], step.dx[k]);
+      for (std::size_t k = 0; k < inputs.size(); ++k)
+        if (step.dx[k] >= 0) slots.release(step.dx[k], stage);
+    } else if (wanted) {
       // What gathers reads a gradient of the whole batch, and gives one that may live for a chunk only.
       const bool reuse =
           style == GradientStyle::pass_through ||
@@ -196,21 +221,7 @@ BackwardPlan plan_backward(const std::vector<Operation>& operations,
                             : operations[static_cast<std::size_t>(operation.inputs[0])].output.elements(),
                         stage);
       step.dx[0] = dx;
-      for (int from : operation.inputs) {
-        if (from == Operation::kImages) continue;
-        int& sum = gradient[static_cast<std::size_t>(from)];
-        if (sum < 0) {
-          sum = dx;
-          slots.share(dx);
-        } else if (slots.users(sum) == 1) {
-          step.sums.push_back({sum, dx, sum});
-        } else {
-          const int fresh = slots.take(operations[static_cast<std::size_t>(from)].output.elements(), stage);
-          step.sums.push_back({sum, dx, fresh});
-          slots.release(sum, stage);
-          sum = fresh;
-        }
-      }
+      for (int from : operation.inputs) give(from, dx);
       slots.release(dx, stage);
     }
     for (int slot : step.recomputed)

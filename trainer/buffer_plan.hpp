@@ -37,9 +37,10 @@ struct ForwardPlan {
 ForwardPlan plan_forward(const std::vector<Operation>& operations, const std::vector<OperationTraits>& traits,
                          Pass pass);
 
-/// out = a + b over gradient slots (out may be a or b).
+/// out = a + b over gradient slots (out may be a or b), of the output of operation `of`.
 struct GradientSum {
   int a = 0, b = 0, out = 0;
+  int of = 0;
 };
 
 struct BackwardStep {

@@ -180,6 +180,8 @@ class Deployment {
     quant::StepNumbers numbers;
     numbers.in_scale = scale_of_source(step.first);
     numbers.second_scale = scale_of_source(step.second);
+    numbers.epsilon = node(step.node).epsilon;
+    numbers.factor = node(step.node).factor;
     if (step.to != quant::Storage::f32) {
       numbers.scale = output_scale(step);
       numbers.range = output_range(step);
@@ -189,6 +191,12 @@ class Deployment {
       for (double scale : affine.scale) numbers.multiplier.push_back(static_cast<float>(scale));
       for (double shift : affine.shift) numbers.bias.push_back(static_cast<float>(shift));
       check_finite(node(step.node).name, {}, numbers.multiplier, numbers.bias);
+    } else if (step.kind == quant::StepKind::layer_norm || step.kind == quant::StepKind::position) {
+      const std::string& name = node(step.node).name;
+      const bool norm = step.kind == quant::StepKind::layer_norm;
+      if (norm) numbers.multiplier = parameter(name + ".weight");
+      numbers.bias = parameter(name + (norm ? ".bias" : ".weight"));
+      check_finite(name, {}, numbers.multiplier, numbers.bias);
     } else if (step.kind == quant::StepKind::relu) {
       numbers.high = relu_top(step.node);
     } else if (step.fused_relu) {

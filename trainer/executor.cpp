@@ -181,9 +181,9 @@ const Tensor& Executor::forward_observed(const Tensor& images, int shards, const
   return run(evaluate_, images, Mode::evaluate, shards, &observer);
 }
 
-std::int64_t Executor::input_elements(const Operation& operation) const {
-  // All inputs of one operation have the same shape where there are several.
-  const int from = operation.inputs[0];
+std::int64_t Executor::input_elements(const Operation& operation, std::size_t k) const {
+  if (k >= operation.inputs.size()) k = 0;  // the gradient of inputs that are one and the same
+  const int from = operation.inputs[k];
   return from == Operation::kImages ? input_.elements()
                                     : operations_[static_cast<std::size_t>(from)].output.elements();
 }
@@ -219,7 +219,7 @@ void Executor::run_forward_stage(Route& route, std::size_t stage, int p, const T
       part.first = first;
       part.mode = mode;
       if (observer != nullptr && operation.observed >= 0)
-        (*observer)(operation.observed, part.x[0], chunk.samples * input_elements(operation));
+        (*observer)(operation.observed, part.x[0], chunk.samples * input_elements(operation, 0));
       if (action.kind == Action::Kind::gather)
         layers_[i]->gather(part);
       else
@@ -258,19 +258,20 @@ BackwardPart Executor::backward_part(const BackwardStep& step, int p, const Part
                                         : value(operation.inputs[k], p, chunk.first);
   part.y = value(step.operation, p, chunk.first);
   part.dy = gradients_.at(step.dy, p, chunk.first, operation.output.elements());
-  const std::int64_t inputs = input_elements(operation);
-  for (int k = 0; k < 2; ++k)
-    if (step.dx[k] >= 0) part.dx[k] = gradients_.at(step.dx[k], p, chunk.first, inputs);
+  for (std::size_t k = 0; k < 2; ++k)
+    if (step.dx[k] >= 0)
+      part.dx[k] = gradients_.at(step.dx[k], p, chunk.first, input_elements(operation, k));
   return part;
 }
 
 void Executor::add_gradients(const BackwardStep& step, int p, const Part& chunk) {
-  const std::int64_t elements = input_elements(operations_[static_cast<std::size_t>(step.operation)]);
   const Activation none;
-  for (const GradientSum& sum : step.sums)
+  for (const GradientSum& sum : step.sums) {
+    const std::int64_t elements = operations_[static_cast<std::size_t>(sum.of)].output.elements();
     passes().add(gradients_.at(sum.a, p, chunk.first, elements),
                  gradients_.at(sum.b, p, chunk.first, elements), chunk.samples * elements, none.low,
                  none.high, gradients_.at(sum.out, p, chunk.first, elements));
+  }
 }
 
 void Executor::run_backward_stage(std::size_t stage, int p) {

@@ -55,7 +55,7 @@ class Executor {
                            const Part& chunk, const Tensor& images);
   BackwardPart backward_part(const BackwardStep& step, int p, const Part& chunk);
   void add_gradients(const BackwardStep& step, int p, const Part& chunk);
-  std::int64_t input_elements(const Operation& operation) const;  ///< per sample
+  std::int64_t input_elements(const Operation& operation, std::size_t k) const;  ///< per sample
   const float* recompute(int operation, int slot, int p, const Part& chunk);
   const float* value(int operation, int p, int first);
   float* output(Route& route, std::size_t operation, int p, int first);

@@ -31,7 +31,7 @@ struct ForwardPart {
   int samples = 0;
   bool first = true;  ///< the part's first piece: sums start anew
   Mode mode = Mode::train;
-  const float* x[2] = {};    ///< the second: add
+  const float* x[2] = {};    ///< the second: add, matmul
   float* y = nullptr;        ///< may be x[0] where forward_in_place() says so
   float* scratch = nullptr;  ///< scratch_floats() of them, 64-byte aligned, of this part alone
 };
@@ -53,9 +53,10 @@ struct Keeps {
 
 /// How the input gradients relate to dy's memory.
 enum class GradientStyle {
-  writes,       ///< dx is other memory than dy
-  in_place,     ///< dx may be dy; with several inputs, all have the same gradient, dx[0]
-  pass_through  ///< the gradient of every input is dy itself: backward is not called
+  writes,        ///< dx is other memory than dy
+  in_place,      ///< dx may be dy; with several inputs, all have the same gradient, dx[0]
+  pass_through,  ///< the gradient of every input is dy itself: backward is not called
+  writes_each    ///< every input has a gradient of its own, dx[k], in other memory than dy
 };
 
 /// One layer of a network at work. The calls, for a forward and a backward pass over a batch cut into parts:
@@ -104,8 +105,8 @@ struct LayerArguments {
   const quant::NetworkInfo& info;
   const quant::Node& node;
   Activation activation = {};   ///< fused into batch_norm and add; none otherwise
-  Parameter* weight = nullptr;  ///< conv, linear; gamma of batch_norm
-  Parameter* bias = nullptr;    ///< where present; beta of batch_norm
+  Parameter* weight = nullptr;  ///< conv, linear, position; gamma of batch_norm and layer_norm
+  Parameter* bias = nullptr;    ///< where present; beta of batch_norm and layer_norm
   Buffer* running_mean = nullptr;
   Buffer* running_var = nullptr;
   Buffer* scale = nullptr;                          ///< quantize

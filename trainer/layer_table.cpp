@@ -7,12 +7,17 @@
 #include "trainer/layers/batch_norm.hpp"
 #include "trainer/layers/conv.hpp"
 #include "trainer/layers/flatten.hpp"
+#include "trainer/layers/gelu.hpp"
 #include "trainer/layers/global_average_pool.hpp"
+#include "trainer/layers/layer_norm.hpp"
 #include "trainer/layers/linear.hpp"
+#include "trainer/layers/matmul.hpp"
 #include "trainer/layers/max_pool.hpp"
+#include "trainer/layers/position.hpp"
 #include "trainer/layers/quantize.hpp"
 #include "trainer/layers/relu.hpp"
 #include "trainer/layers/relu6.hpp"
+#include "trainer/layers/softmax.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -36,6 +41,11 @@ constexpr LayerRow kLayers[] = {
     {Op::add, true, make<Add>},
     {Op::flatten, false, make<Flatten>},
     {Op::quantize, false, make<Quantize>},
+    {Op::layer_norm, false, make<LayerNorm>},
+    {Op::gelu, false, make<Gelu>},
+    {Op::softmax, false, make<Softmax>},
+    {Op::matmul, false, make<MatMul>},
+    {Op::position, false, make<Position>},
 };
 
 }  // namespace

@@ -31,10 +31,14 @@ Json node_json(const Node& node) {
     json["outputs"] = node.output.channels;
     json["bias"] = node.bias;
   }
-  if (node.op == Op::conv) json["groups"] = node.groups;
+  if (node.op == Op::conv || node.op == Op::softmax || node.op == Op::matmul) json["groups"] = node.groups;
   if (node.op == Op::conv || node.op == Op::max_pool || node.op == Op::average_pool)
     for (auto field : kWindowFields) json["window"].push_back(node.window.*field);
-  if (node.op == Op::batch_norm) json["epsilon"] = node.epsilon;
+  if (node.op == Op::batch_norm || node.op == Op::layer_norm) json["epsilon"] = node.epsilon;
+  if (node.op == Op::matmul) {
+    json["transpose"] = node.transpose;
+    json["factor"] = node.factor;
+  }
   return json;
 }
 
@@ -79,10 +83,9 @@ Json step_json(const DeployedModel& model, const DeployedStep& deployed, NumberS
   }
   if (deployed.step.from != quant::Storage::f32) json["in_scale"] = other.in_scale;
   if (deployed.step.second_from != quant::Storage::f32) json["second_scale"] = other.second_scale;
-  if (deployed.step.kind == quant::StepKind::batch_norm) {
-    json["multiplier"] = floats_json(other.multiplier, numbers);
-    json["bias"] = floats_json(other.bias, numbers);
-  }
+  const quant::StepParameters has = quant::step_parameters(deployed.step);
+  if (has.multiplier > 0) json["multiplier"] = floats_json(other.multiplier, numbers);
+  if (has.bias > 0) json["bias"] = floats_json(other.bias, numbers);
   json["high"] = bound_json(other.high);
   return json;
 }

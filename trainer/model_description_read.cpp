@@ -29,7 +29,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 constexpr Op kOps[] = {Op::conv,  Op::linear,   Op::batch_norm,   Op::relu,
                        Op::relu6, Op::max_pool, Op::average_pool, Op::global_average_pool,
-                       Op::add,   Op::flatten,  Op::quantize};
+                       Op::add,   Op::flatten,  Op::quantize,     Op::layer_norm,
+                       Op::gelu,  Op::softmax,  Op::matmul,       Op::position};
 
 [[noreturn]] void damaged(const std::string& why) { throw base::UserError("is damaged: " + why); }
 
@@ -87,25 +88,26 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
   const std::string name = text(member(json, "name"), "a node's name");
   const Op op = op_of(text(member(json, "op"), "op"));
   const Json& inputs = list(member(json, "inputs"), "inputs", 2);
-  if (inputs.size() != (op == Op::add ? 2u : 1u))
+  if (inputs.size() != (op == Op::add || op == Op::matmul ? 2u : 1u))
     damaged(fmt::format("node '{}': wrong number of inputs", name));
   const int from = integer(inputs[0], "inputs", 0, index - 1);
   const auto outputs = [&] { return integer(member(json, "outputs"), "outputs", 1, kMostChannels); };
-  const auto bias = [&] {
-    if (!member(json, "bias").is_boolean()) damaged("bias is neither true nor false");
-    return member(json, "bias").get<bool>();
+  const auto flag = [&](const char* key) {
+    if (!member(json, key).is_boolean()) damaged(fmt::format("{} is neither true nor false", key));
+    return member(json, key).get<bool>();
   };
+  const auto groups = [&] { return integer(member(json, "groups"), "groups", 1, kMostChannels); };
+  const auto number = [&](const char* key) { return static_cast<float>(real(member(json, key), key)); };
   const auto window = [&] { return window_of(member(json, "window")); };
   switch (op) {
     case Op::conv:
-      builder.conv(name, from, outputs(), window(),
-                   integer(member(json, "groups"), "groups", 1, kMostChannels), bias());
+      builder.conv(name, from, outputs(), window(), groups(), flag("bias"));
       break;
     case Op::linear:
-      builder.linear(name, from, outputs(), bias());
+      builder.linear(name, from, outputs(), flag("bias"));
       break;
     case Op::batch_norm:
-      builder.batch_norm(name, from, static_cast<float>(real(member(json, "epsilon"), "epsilon")));
+      builder.batch_norm(name, from, number("epsilon"));
       break;
     case Op::relu:
       builder.relu(name, from);
@@ -130,6 +132,22 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
       break;
     case Op::quantize:
       builder.quantize(name, from);
+      break;
+    case Op::layer_norm:
+      builder.layer_norm(name, from, number("epsilon"));
+      break;
+    case Op::gelu:
+      builder.gelu(name, from);
+      break;
+    case Op::softmax:
+      builder.softmax(name, from, groups());
+      break;
+    case Op::matmul:
+      builder.matmul(name, from, integer(inputs[1], "inputs", 0, index - 1), groups(), flag("transpose"),
+                     number("factor"));
+      break;
+    case Op::position:
+      builder.position(name, from);
       break;
     case Op::input:
       damaged("it has two inputs");
@@ -265,11 +283,12 @@ quant::StepNumbers other_of(const Json& json, const quant::Step& step, const qua
             : quant::integer_range(policy.layers[reader].activation.code(),
                                    network.layers[reader].input_signed);
   }
-  if (step.kind == quant::StepKind::batch_norm) {
-    const auto channels = static_cast<std::uint64_t>(step.output.channels);
-    found.multiplier = numbers.floats(member(json, "multiplier"), channels);
-    found.bias = numbers.floats(member(json, "bias"), channels);
-  }
+  const quant::StepParameters has = quant::step_parameters(step);
+  if (has.multiplier > 0)
+    found.multiplier = numbers.floats(member(json, "multiplier"), static_cast<std::uint64_t>(has.multiplier));
+  if (has.bias > 0) found.bias = numbers.floats(member(json, "bias"), static_cast<std::uint64_t>(has.bias));
+  found.epsilon = network.nodes[static_cast<std::size_t>(step.node)].epsilon;
+  found.factor = network.nodes[static_cast<std::size_t>(step.node)].factor;
   return found;
 }
 

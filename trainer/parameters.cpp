@@ -10,6 +10,8 @@ namespace {
 using quant::Node;
 using quant::Op;
 
+constexpr double kPositionDeviation = 0.02;  // Dosovitskiy et al. 2021
+
 Parameter sized(std::string name, std::vector<int> shape, bool decays) {
   std::size_t count = 1;
   for (int extent : shape) count *= static_cast<std::size_t>(extent);
@@ -37,10 +39,17 @@ void draw_normal(Parameter& parameter, double deviation, std::uint64_t seed) {
 std::vector<Parameter> make_parameters(const quant::NetworkInfo& info, std::uint64_t seed) {
   std::vector<Parameter> parameters;
   for (const Node& node : info.nodes) {
-    if (node.op != Op::conv && node.op != Op::linear && node.op != Op::batch_norm) continue;
+    if (node.op == Op::position) {
+      const quant::Shape& shape = node.output;
+      parameters.push_back(sized(node.name + ".weight", {shape.height, shape.width, shape.channels}, false));
+      draw_normal(parameters.back(), kPositionDeviation, seed);
+      continue;
+    }
+    const bool is_norm = node.op == Op::batch_norm || node.op == Op::layer_norm;
+    if (node.op != Op::conv && node.op != Op::linear && !is_norm) continue;
     const quant::Shape& input = info.nodes[static_cast<std::size_t>(node.inputs[0])].output;
     const int outputs = node.output.channels;
-    if (node.op == Op::batch_norm) {
+    if (is_norm) {
       parameters.push_back(sized(node.name + ".weight", {outputs}, false));
       parameters.back().value.assign(parameters.back().value.size(), 1.0f);
       parameters.push_back(sized(node.name + ".bias", {outputs}, false));

@@ -9,9 +9,9 @@
 namespace bitsmith::trainer {
 
 /// What training changes. Convolution weights are O, I/groups, H, W; linear weights out, in (in in ONNX's C,
-/// H, W order).
+/// H, W order); positions H, W, C.
 struct Parameter {
-  std::string name;  ///< NODE.weight or NODE.bias; for batch norm these are gamma and beta
+  std::string name;  ///< NODE.weight or NODE.bias; for norms these are gamma and beta
   std::vector<int> shape;
   std::vector<float> value;
   std::vector<float> gradient;  ///< of the mean loss; overwritten by each backward
@@ -26,7 +26,8 @@ struct Buffer {
 
 /// All parameters in node order, freshly initialised. Convolutions: He normal by fan-out, sqrt(2 / (O/groups
 /// * H * W)); linear weights and all biases of convolutions and linears: uniform in +-1/sqrt(fan-in) (as
-/// PyTorch); batch norm: gamma 1, beta 0. Each parameter draws from its own seed, derived from `seed` and its
+/// PyTorch); norms: gamma 1, beta 0; positions: normal, deviation
+/// 0.02. Each parameter draws from its own seed, derived from `seed` and its
 /// name.
 std::vector<Parameter> make_parameters(const quant::NetworkInfo& info, std::uint64_t seed);
 

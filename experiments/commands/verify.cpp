@@ -10,6 +10,7 @@
 
 #include "experiments/commands/command.hpp"
 #include "experiments/config/load.hpp"
+#include "experiments/config/network.hpp"
 #include "experiments/pipeline/pricing.hpp"
 #include "experiments/pipeline/workspace.hpp"
 #include "experiments/progress.hpp"
@@ -46,17 +47,15 @@ Subject subject_of(const std::string& file) {
   if (!is_results_file(file) && !file.ends_with(".h5")) {
     subject.config = load_config(std::filesystem::path(file));
     const trainer::Data data(subject.config.data);
-    subject.network = trainer::build_network(subject.config.network.name, data.shape(), data.classes(),
-                                             subject.config.network.joins);
+    subject.network = build_network(subject.config.network, data.shape(), data.classes());
     return subject;
   }
   const RunResults results = read_results(file);
   if (results.layers.empty()) throw base::UserError(file + ": these results name no layers");
   subject.config = parse_config(results.config, file + ": config");
   subject.config.output = file;  // its work folder, wherever the file has been moved
-  subject.network =
-      trainer::build_network(subject.config.network.name, results.layers.front().input,
-                             results.layers.back().output.channels, subject.config.network.joins);
+  subject.network = build_network(subject.config.network, results.layers.front().input,
+                                  results.layers.back().output.channels);
   subject.winner = results.winner.policy;
   subject.price_table_hash = results.price_table_hash;
   return subject;

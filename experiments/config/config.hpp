@@ -14,7 +14,10 @@
 namespace bitsmith::experiments {
 
 struct NetworkOptions {
-  std::string name;  ///< a built-in network
+  std::string name;         ///< a built-in network; empty: as described
+  std::string file;         ///< YAML of a description
+  std::string description;  ///< its text, read when the configuration is: what results keep, and identify by
+  double width = 1;         ///< multiplies the channels of networks that come in several widths
   trainer::Joins joins = trainer::Joins::fp32;
   std::string weights;     ///< .npz file of trained weights by layer name; empty: trained here
   std::string checkpoint;  ///< HDF5 checkpoint of trained weights; empty: trained here

@@ -112,8 +112,9 @@ class ValueReader {
   }
   bool read_text(std::string* target, const base::YamlNode& node, const std::string& path) const {
     const auto& choices = field_.choices;
-    const bool known =
-        choices.empty() || std::find(choices.begin(), choices.end(), node.text) != choices.end();
+    const bool known = choices.empty() ||
+                       std::find(choices.begin(), choices.end(), node.text) != choices.end() ||
+                       (node.text.empty() && !field_.empty.empty());
     if (!node.is_scalar() || !known) return refuse(node, path), false;
     *target = node.text;
     return true;
@@ -190,6 +191,16 @@ void FieldReader::close_group() {
   }
 }
 
+bool FieldReader::written(std::string_view path) const {
+  const base::YamlNode* node = groups_.front().node;
+  while (node != nullptr && !path.empty()) {
+    const std::size_t dot = path.find('.');
+    node = node->find(path.substr(0, dot));
+    path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+  }
+  return node != nullptr;
+}
+
 void FieldReader::end_group() { close_group(); }
 
 void FieldReader::visit(const Field& field, FieldValue value) {
@@ -205,7 +216,7 @@ void FieldReader::visit(const Field& field, FieldValue value) {
     }
   }
   const bool excused =
-      std::ranges::any_of(field.unless, [this](const std::string& excuse) { return places_.given(excuse); });
+      std::ranges::any_of(field.unless, [this](std::string_view excuse) { return written(excuse); });
   if (field.required && !excused && !places_.given(path))
     places_.problem(path, "is required; allowed: " + field.allowed(value));
 }

@@ -34,6 +34,8 @@ class FieldReader : public FieldVisitor {
     std::vector<std::string> names;  ///< known in its group
   };
   void close_group();
+  /// Whether a dotted path is written, also behind what has been visited.
+  bool written(std::string_view path) const;
 
   Places& places_;
   std::vector<Group> groups_;

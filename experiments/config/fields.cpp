@@ -1,5 +1,6 @@
 #include "experiments/config/fields.hpp"
 
+#include "quant/base/nearest.hpp"
 #include "trainer/networks/networks.hpp"
 
 namespace bitsmith::experiments {
@@ -12,10 +13,38 @@ std::vector<std::string> network_names() {
   return names;
 }
 
+/// A field's meaning is a view: of a text that stays.
+const std::string& meaning_of_width() {
+  static const std::string meaning = [] {
+    std::vector<std::string> names;
+    for (const trainer::NetworkRow& row : trainer::network_rows())
+      if (row.has_width) names.emplace_back(row.name);
+    return "multiplies the channels, rounded to multiples of 8; for " + base::join_names(names);
+  }();
+  return meaning;
+}
+
 void visit_network(FieldVisitor& visitor, NetworkOptions& options) {
-  visitor.visit(
-      {.name = "name", .meaning = "which built-in network", .choices = network_names(), .required = true},
-      &options.name);
+  visitor.visit({.name = "name",
+                 .meaning = "which built-in network",
+                 .choices = network_names(),
+                 .required = true,
+                 .unless = {"network.file"},
+                 .empty = "as network.file describes it"},
+                &options.name);
+  visitor.visit({.name = "file",
+                 .meaning = "YAML file that describes the network, layer by layer",
+                 .shapes_result = false,
+                 .empty = "built-in"},
+                &options.file);
+  visitor.visit({.name = "description",
+                 .meaning = "the text of network.file, as results keep it: not to be written by hand",
+                 .empty = "read from network.file"},
+                &options.description);
+  visitor.visit({.name = "width",
+                 .meaning = meaning_of_width(),
+                 .range = between(trainer::kLeastWidth, trainer::kMostWidth)},
+                &options.width);
   visit_choice(
       visitor,
       {.name = "joins",

@@ -1,11 +1,31 @@
 #include "experiments/config/load.hpp"
 
+#include <sstream>
+
 #include "experiments/config/field_reader.hpp"
 #include "experiments/config/fields.hpp"
 #include "experiments/config/rules.hpp"
 #include "quant/base/file.hpp"
+#include "trainer/networks/description.hpp"
 
 namespace bitsmith::experiments {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+
+/// Results bring the text with them; the file may have changed since.
+void read_description(NetworkOptions& network, Places& places) {
+  if (network.file.empty() || places.has_problem("network.file")) return;
+  try {
+    if (network.description.empty()) network.description = base::read_file(network.file, kMostBytes);
+    trainer::read_network(network.description, network.file);
+  } catch (const base::UserError& error) {
+    std::istringstream lines(error.what());
+    for (std::string line; std::getline(lines, line);) places.problem("network.file", line);
+  }
+}
+
+}  // namespace
 
 Config parse_config(std::string_view text, const std::string& name, std::span<const std::string> overrides) {
   const ConfigSource source(text, name, overrides);
@@ -24,13 +44,13 @@ Config parse_config(std::string_view text, const std::string& name, std::span<co
   if (!config.evaluator.program.command.empty() && !places.given("search.reward"))
     config.search.reward = search::RewardKind::accuracy;
   check_rules(config, places);
+  read_description(config.network, places);
   places.throw_problems();
   return config;
 }
 
 Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  constexpr std::size_t max_bytes = std::size_t{1} << 20;
-  Config config = parse_config(base::read_file(file, max_bytes), file.string(), overrides);
+  Config config = parse_config(base::read_file(file, kMostBytes), file.string(), overrides);
   if (config.output.empty()) config.output = "results/" + file.stem().string() + ".h5";
   return config;
 }

@@ -99,6 +99,28 @@ void check_data(Rules& rules, const trainer::DataOptions& data) {
           data.mean.size(), data.deviation.size()));
 }
 
+void check_network(Rules& rules, const NetworkOptions& network) {
+  rules.require(network.name.empty() || network.file.empty(), {"network.file", "network.name"},
+                "give network.name or network.file, not both");
+  rules.require(!network.name.empty() || !network.file.empty(), {"network.name", "network.file"},
+                "give network.name, a built-in network, or network.file, which describes one");
+  rules.require(network.description.empty() || !network.file.empty(), {"network.description"},
+                "belongs to network.file, from which it is read; remove it");
+  rules.require(network.weights.empty() || network.checkpoint.empty(),
+                {"network.checkpoint", "network.weights"},
+                "give network.weights or network.checkpoint, not both");
+  std::vector<std::string> names;
+  bool has_width = false;
+  for (const trainer::NetworkRow& row : trainer::network_rows()) {
+    if (row.has_width) names.emplace_back(row.name);
+    has_width = has_width || (row.has_width && row.name == network.name);
+  }
+  const std::string which = network.name.empty() ? "a described network" : "'" + network.name + "'";
+  rules.require(
+      network.width == 1 || has_width, {"network.width", "network.name"},
+      fmt::format("{} has no width multiplier; networks that have one: {}", which, base::join_names(names)));
+}
+
 /// What a run writes must not replace what it reads.
 void check_output(Rules& rules, const Config& config) {
   if (config.output.empty()) return;
@@ -109,7 +131,8 @@ void check_output(Rules& rules, const Config& config) {
                 fmt::format("got '{}', allowed: a file name that ends in .h5 or .hdf5", config.output));
   std::vector<std::string> inputs = config.data.train_files;
   inputs.insert(inputs.end(), config.data.test_files.begin(), config.data.test_files.end());
-  for (const auto& file : {config.network.weights, config.network.checkpoint, config.hardware.host.table})
+  for (const auto& file :
+       {config.network.file, config.network.weights, config.network.checkpoint, config.hardware.host.table})
     inputs.push_back(file);
   const auto same = [](const fs::path& a, const fs::path& b) {
     return fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();
@@ -301,9 +324,7 @@ void check_quantization(Rules& rules, const quant::QuantizationOptions& options)
 
 void check_rules(const Config& config, Places& places) {
   Rules rules(places);
-  rules.require(config.network.weights.empty() || config.network.checkpoint.empty(),
-                {"network.checkpoint", "network.weights"},
-                "give network.weights or network.checkpoint, not both");
+  check_network(rules, config.network);
   check_output(rules, config);
   check_data(rules, config.data);
   check_training(rules, "train", config.train);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "experiments/config/dump.hpp"
+#include "experiments/config/network.hpp"
 #include "experiments/pipeline/comparison.hpp"
 #include "experiments/pipeline/deliver.hpp"
 #include "experiments/pipeline/deployment.hpp"
@@ -102,8 +103,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
 
   reporter.stage("data");
   const trainer::Data data(config.data);
-  const quant::NetworkInfo network =
-      trainer::build_network(config.network.name, data.shape(), data.classes(), config.network.joins);
+  const quant::NetworkInfo network = build_network(config.network, data.shape(), data.classes());
   results.network = network.name;
   results.layers = network.layers;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "experiments/config/dump.hpp"
+#include "experiments/config/network.hpp"
 #include "experiments/pipeline/chosen_policy.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
@@ -50,8 +51,7 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   const Workspace workspace(config.output);
   reporter.stage("data");
   const trainer::Data data(config.data);
-  const quant::NetworkInfo network =
-      trainer::build_network(config.network.name, data.shape(), data.classes(), config.network.joins);
+  const quant::NetworkInfo network = build_network(config.network, data.shape(), data.classes());
   PtqReport report;
   report.config = dump_config(config);
   report.network = network.name;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "experiments/config/dump.hpp"
+#include "experiments/config/network.hpp"
 #include "experiments/pipeline/chosen_policy.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
@@ -22,7 +23,6 @@
 #include "trainer/data/data_sources.hpp"
 #include "trainer/integer_network.hpp"
 #include "trainer/model_file.hpp"
-#include "trainer/networks/networks.hpp"
 #include "trainer/qat/choose_methods.hpp"
 #include "trainer/qat/phases.hpp"
 #include "trainer/training_loop.hpp"
@@ -40,8 +40,7 @@ class QatRun {
         reporter_(reporter),
         workspace_(config.output),
         data_(config.data),
-        info_(trainer::build_network(config.network.name, data_.shape(), data_.classes(),
-                                     config.network.joins)),
+        info_(build_network(config.network, data_.shape(), data_.classes())),
         options_(options_of(config)) {}
 
   QatReport run() && {

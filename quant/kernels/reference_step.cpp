@@ -77,6 +77,59 @@ void pool(const Step& step, const StepNumbers& numbers, int n, int y, int x, int
     put(step, numbers, out, at, static_cast<float>(sum) * (numbers.in_scale / static_cast<float>(taps)));
 }
 
+/// Layer norm, GELU, softmax and positions: one number for another, given the row that it is in.
+void rows(const Step& step, const StepNumbers& numbers, std::int64_t elements, const float* x, void* out) {
+  const std::int64_t width = step.output.channels / (step.kind == StepKind::softmax ? step.groups : 1);
+  for (std::int64_t first = 0; first < elements; first += width) {
+    double sum = 0, squares = 0, powers = 0;
+    for (std::int64_t i = first; i < first + width; ++i) {
+      sum += static_cast<double>(x[i]);
+      powers += std::exp(static_cast<double>(x[i]));
+    }
+    const double mean = sum / static_cast<double>(width);
+    for (std::int64_t i = first; i < first + width; ++i)
+      squares += std::pow(static_cast<double>(x[i]) - mean, 2);
+    const double deviation =
+        std::sqrt(squares / static_cast<double>(width) + static_cast<double>(numbers.epsilon));
+    for (std::int64_t i = first; i < first + width; ++i) {
+      const auto v = static_cast<double>(x[i]);
+      const auto c = static_cast<std::size_t>(i - first);
+      const auto pixel = static_cast<std::size_t>(i % step.output.elements());
+      const double y = step.kind == StepKind::gelu      ? 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)))
+                       : step.kind == StepKind::softmax ? std::exp(v) / powers
+                       : step.kind == StepKind::position
+                           ? v + static_cast<double>(numbers.bias[pixel])
+                           : (v - mean) / deviation * static_cast<double>(numbers.multiplier[c]) +
+                                 static_cast<double>(numbers.bias[c]);
+      put(step, numbers, out, i, static_cast<float>(y));
+    }
+  }
+}
+
+/// Output (i, j) of a head: the sum over k of A(i, k) * B(k, j); B's rows are pixels, or channels if
+/// transposed.
+void matmul(const Step& step, int batch, const StepNumbers& numbers, const void* in, const void* second,
+            void* out) {
+  const int heads = step.groups, inner = step.input.channels / heads, columns = step.output.channels / heads;
+  const std::int64_t rows = step.input.pixels(), depth = step.second_input.channels;
+  const float factor =
+      step.from == Storage::f32 ? numbers.factor : numbers.in_scale * numbers.second_scale * numbers.factor;
+  for (int n = 0; n < batch; ++n)
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (int head = 0; head < heads; ++head)
+        for (int j = 0; j < columns; ++j) {
+          double sum = 0;
+          for (int k = 0; k < inner; ++k) {
+            const std::int64_t token = step.transpose ? j : k, channel = step.transpose ? k : j;
+            sum += read(step.from, in, (n * rows + i) * step.input.channels + head * inner + k) *
+                   read(step.second_from, second,
+                        (n * step.second_input.pixels() + token) * depth + head * (depth / heads) + channel);
+          }
+          put(step, numbers, out, (n * rows + i) * step.output.channels + head * columns + j,
+              static_cast<float>(sum) * factor);
+        }
+}
+
 }  // namespace
 
 void reference_step(const Step& step, int batch, const StepNumbers& numbers, const void* in,
@@ -93,6 +146,20 @@ void reference_step(const Step& step, int batch, const StepNumbers& numbers, con
           for (int column = 0; column < step.output.width; ++column)
             for (int c = 0; c < step.output.channels; ++c) pool(step, numbers, n, y, column, c, in, out);
       return;
+    case StepKind::flatten:
+      for (std::int64_t i = 0; i < elements; ++i) {
+        const std::int64_t pixels = step.input.height * step.input.width, one = step.output.elements();
+        const std::int64_t c = i % one / pixels, p = i % pixels;
+        write(step.to, out, i, read(step.from, in, i / one * one + p * step.input.channels + c));
+      }
+      return;
+    case StepKind::layer_norm:
+    case StepKind::gelu:
+    case StepKind::softmax:
+    case StepKind::position:
+      return rows(step, numbers, elements, x, out);
+    case StepKind::matmul:
+      return matmul(step, batch, numbers, in, second, out);
     case StepKind::quantize:
       for (std::int64_t i = 0; i < elements; ++i)
         put(step, numbers, out, i, value_of(step.from, in, i, numbers.in_scale));

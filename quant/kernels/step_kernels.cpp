@@ -10,6 +10,8 @@
 #include "quant/kernels/dispatch.hpp"
 #include "quant/kernels/element_kernels.hpp"
 #include "quant/kernels/kernel_table.hpp"
+#include "quant/kernels/put.hpp"
+#include "quant/kernels/token_steps.hpp"
 
 namespace bitsmith::quant {
 namespace {
@@ -36,17 +38,6 @@ const float* values_of(const void* x, Storage storage, std::int64_t n, float sca
   else
     dequantize_s8(static_cast<const std::int8_t*>(x), n, scale, room);
   return room;
-}
-
-/// n values as a step's output.
-void put(const float* values, std::int64_t n, Storage storage, const StepNumbers& numbers, void* out) {
-  const IntegerRange r = numbers.range;
-  if (storage == Storage::u8)
-    quantize_u8(values, n, numbers.scale, r.low, r.high, static_cast<std::uint8_t*>(out));
-  else if (storage == Storage::s8)
-    quantize_s8(values, n, numbers.scale, r.low, r.high, static_cast<std::int8_t*>(out));
-  else if (values != out)
-    std::memcpy(out, values, static_cast<std::size_t>(n) * sizeof(float));
 }
 
 /// Also from integers to others, and back to floats.
@@ -146,6 +137,31 @@ void each_output(const Step& step, int batch, const void* in, void* out, const C
         compute(image, y, x, pixel);
 }
 
+/// A transposition of each image: pixels x channels to channels x pixels.
+struct Flatten final : PreparedStep {
+  int batch, pixels, channels;
+  std::int64_t size;
+  Flatten(const Step& step, int images)
+      : batch(images),
+        pixels(step.input.height * step.input.width),
+        channels(step.input.channels),
+        size(storage_bytes(step.from)) {}
+  void run(const void* in, const void*, void* out) override {
+    if (size == 1)
+      transpose(static_cast<const std::uint8_t*>(in), static_cast<std::uint8_t*>(out));
+    else
+      transpose(static_cast<const float*>(in), static_cast<float*>(out));
+  }
+
+ private:
+  template <typename T>
+  void transpose(const T* x, T* y) const {
+    for (int n = 0; n < batch; ++n, x += std::int64_t{pixels} * channels)
+      for (int c = 0; c < channels; ++c)
+        for (int p = 0; p < pixels; ++p) *y++ = x[std::int64_t{p} * channels + c];
+  }
+};
+
 /// Padding takes no part; a window of padding alone gives 0.
 struct MaxPool final : PreparedStep {
   Step step;
@@ -242,6 +258,7 @@ bool step_kernel_serves(const Step& step) {
     case StepKind::quantize:
       return !floats;
     case StepKind::max_pool:
+    case StepKind::flatten:
       return step.from == step.to;
     case StepKind::add:
     case StepKind::average_pool:
@@ -250,18 +267,32 @@ bool step_kernel_serves(const Step& step) {
     case StepKind::batch_norm:
     case StepKind::relu:
       return floats;
+    case StepKind::layer_norm:
+    case StepKind::gelu:
+    case StepKind::softmax:
+    case StepKind::position:
+      return step.from == Storage::f32;
+    case StepKind::matmul:
+      return (step.from == Storage::f32) == (step.second_from == Storage::f32);
   }
   return false;
+}
+
+StepParameters step_parameters(const Step& step) {
+  const std::int64_t channels = step.output.channels;
+  if (step.kind == StepKind::batch_norm || step.kind == StepKind::layer_norm) return {channels, channels};
+  if (step.kind == StepKind::position) return {0, step.output.elements()};
+  return {};
 }
 
 StepNumbers plain_numbers(const Step& step) {
   StepNumbers numbers;
   numbers.scale = numbers.in_scale = numbers.second_scale = 1.0f / 64;
   numbers.range = integer_range(8, step.to == Storage::s8);
-  for (int c = 0; c < step.output.channels; ++c) {
-    numbers.multiplier.push_back(1.0f + 0.01f * static_cast<float>(c % 7));
-    numbers.bias.push_back(0.1f * static_cast<float>(c % 5) - 0.2f);
-  }
+  const StepParameters has = step_parameters(step);
+  for (std::int64_t i = 0; i < has.multiplier; ++i)
+    numbers.multiplier.push_back(1.0f + 0.01f * static_cast<float>(i % 7));
+  for (std::int64_t i = 0; i < has.bias; ++i) numbers.bias.push_back(0.1f * static_cast<float>(i % 5) - 0.2f);
   return numbers;
 }
 
@@ -269,7 +300,9 @@ std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const St
   base::require(step_kernel_serves(step), "no kernel serves this step");
   base::require(batch >= 1, "a step needs at least one image");
   const std::int64_t n = step.output.elements() * batch;
-  const std::size_t channels = static_cast<std::size_t>(step.output.channels);
+  const StepParameters has = step_parameters(step);
+  base::require(std::ssize(numbers.multiplier) == has.multiplier && std::ssize(numbers.bias) == has.bias,
+                "a step with other parameters than it needs");
   switch (step.kind) {
     case StepKind::quantize:
       return std::make_unique<Quantize>(n, step, numbers);
@@ -278,11 +311,17 @@ std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const St
     case StepKind::add:
       return std::make_unique<Add>(n, step, numbers);
     case StepKind::batch_norm:
-      base::require(numbers.multiplier.size() == channels && numbers.bias.size() == channels,
-                    "a batch norm has one multiplier and one bias per channel");
       return std::make_unique<BatchNorm>(n / step.output.channels, step.output.channels, numbers);
     case StepKind::max_pool:
       return std::make_unique<MaxPool>(step, batch);
+    case StepKind::flatten:
+      return std::make_unique<Flatten>(step, batch);
+    case StepKind::layer_norm:
+    case StepKind::gelu:
+    case StepKind::softmax:
+    case StepKind::position:
+    case StepKind::matmul:
+      return prepare_token_step(step, batch, numbers);
     default:
       return std::make_unique<AveragePool>(step, batch, numbers);
   }

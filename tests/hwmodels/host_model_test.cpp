@@ -77,7 +77,8 @@ BOOST_AUTO_TEST_SUITE(host_model)
 
 BOOST_AUTO_TEST_CASE(a_policy_costs_the_sum_of_its_plans_steps_at_their_fastest_kernels) {
   constexpr double kSumError = 1e-12;  // microseconds are added, then divided
-  for (const quant::NetworkInfo& network : {tiny_network(), hwmodels_tests::branching_network()}) {
+  for (const quant::NetworkInfo& network :
+       {tiny_network(), hwmodels_tests::branching_network(), hwmodels_tests::attention_network()}) {
     const auto table = made_up_table(network, kAll);
     for (bool cold : {false, true}) {
       hwmodels::HostOptions options;
@@ -235,7 +236,8 @@ BOOST_AUTO_TEST_CASE(formats_cost_what_the_kernels_that_serve_them_cost) {
   const auto format = [](const char* name) { return *quant::find_format(name); };
   const hwmodels::BitChoices choices{
       {4, format("binary"), format("ternary"), format("mxfp4"), format("fp4_e2m1")}, {4, 8}};
-  for (const quant::NetworkInfo& network : {tiny_network(), hwmodels_tests::branching_network()}) {
+  for (const quant::NetworkInfo& network :
+       {tiny_network(), hwmodels_tests::branching_network(), hwmodels_tests::attention_network()}) {
     const auto table = made_up_table(network, choices);
     const HostModel model(network, table, {}, choices);
     const auto price = [&](quant::LayerFormats formats) {

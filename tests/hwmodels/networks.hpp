@@ -40,6 +40,24 @@ inline quant::NetworkInfo branching_network() {
   return std::move(net).build();
 }
 
+/// Attention and what goes with it, pixels that are flattened: every kind of step that the others lack.
+inline quant::NetworkInfo attention_network() {
+  using quant::Window;
+  quant::NetworkBuilder net("attention", {3, 8, 8});
+  const int x = net.position("position", net.conv("patches", 0, 8, Window::square(4, 4), 1, true));
+  const int normal = net.layer_norm("norm", x);
+  const auto operand = [&](const char* name, const char* integers) {
+    return net.quantize(integers, net.conv(name, normal, 8, Window::square(1)));
+  };
+  const int query = operand("query", "query8"), key = operand("key", "key8"),
+            value = operand("value", "value8");
+  const int shares = net.softmax("softmax", net.matmul("scores", query, key, 2, true, 0.5f), 2);
+  const int mixed = net.matmul("mix", net.quantize("softmax8", shares), value, 2, false);
+  const int sum = net.add("add", x, net.conv("project", mixed, 8, Window::square(1)));
+  net.linear("fc", net.flatten("flatten", net.gelu("gelu", sum)), 10);
+  return std::move(net).build();
+}
+
 inline quant::Policy all_layers(const quant::NetworkInfo& network, quant::LayerFormats bits) {
   return {std::vector<quant::LayerFormats>(network.layers.size(), bits)};
 }

@@ -102,7 +102,8 @@ BOOST_AUTO_TEST_CASE(a_profile_prices_every_policy_resident_and_cold) {
 }
 
 BOOST_AUTO_TEST_CASE(networks_with_integer_joins_are_priced_too) {
-  for (const quant::NetworkInfo& plain : {tiny_network(), hwmodels_tests::branching_network()}) {
+  for (const quant::NetworkInfo& plain :
+       {tiny_network(), hwmodels_tests::branching_network(), hwmodels_tests::attention_network()}) {
     const quant::NetworkInfo network = quant::with_integer_joins(plain);
     const hwmodels::BitChoices choices;
     LatencyTable table;

@@ -16,9 +16,10 @@ using tests::message_has;
 BOOST_AUTO_TEST_SUITE(step_catalog)
 
 BOOST_AUTO_TEST_CASE(no_policy_lowers_to_a_step_that_the_catalog_lacks) {
-  const quant::NetworkInfo tiny = tiny_network(), branching = hwmodels_tests::branching_network();
+  const quant::NetworkInfo tiny = tiny_network(), branching = hwmodels_tests::branching_network(),
+                           attention = hwmodels_tests::attention_network();
   for (const quant::NetworkInfo& network :
-       {tiny, branching, quant::with_integer_joins(tiny), quant::with_integer_joins(branching)}) {
+       {tiny, branching, attention, quant::with_integer_joins(tiny), quant::with_integer_joins(branching)}) {
     const hwmodels::BitChoices choices;
     const hwmodels::StepCatalog catalog = hwmodels::enumerate_steps(network, choices);
     std::set<hwmodels::LayerStepKey> layers;

@@ -54,8 +54,9 @@ void check_sound(const Plan& plan) {
     BOOST_TEST(step.first < i);
     BOOST_TEST(step.second < i);
     BOOST_TEST((storage_of(step.first) == step.from));
-    BOOST_TEST((step.second != Step::kNothing) == (step.kind == StepKind::add));
-    if (step.kind == StepKind::add) BOOST_TEST((storage_of(step.second) == step.second_from));
+    const bool two = step.kind == StepKind::add || step.kind == StepKind::matmul;
+    BOOST_TEST((step.second != Step::kNothing) == two);
+    if (two) BOOST_TEST((storage_of(step.second) == step.second_from));
     BOOST_TEST((step.scale_of >= 0 || step.tensor >= 0) == (step.to != Storage::f32));
     BOOST_TEST((step.activation >= 0) == step.fused_relu);
     BOOST_TEST((step.output == network.nodes[static_cast<std::size_t>(step.result)].output));
@@ -94,6 +95,42 @@ BOOST_AUTO_TEST_CASE(a_chain_of_integer_layers_hands_integers_on) {
   BOOST_TEST(plan.steps[1].batch_norm == 2);
   BOOST_TEST(plan.steps[1].scale_of == 1);
   BOOST_TEST(network.nodes[static_cast<std::size_t>(plan.steps[3].activation)].name == "relu2");
+}
+
+NetworkInfo attention() {
+  NetworkBuilder b("attention", {8, 2, 3});
+  const int x = b.layer_norm("norm", b.position("position", b.input()));
+  const auto operand = [&](const std::string& name) {
+    return b.quantize(name + ".quantize", b.conv(name, x, 8, Window::square(1)));
+  };
+  const int query = operand("query"), key = operand("key"), value = operand("value");
+  const int scores = b.matmul("scores", query, key, 2, true, 0.5f);
+  const int shares = b.quantize("shares", b.softmax("softmax", scores, 2));
+  b.conv("project", b.gelu("gelu", b.matmul("mix", shares, value, 2, false)), 4, Window::square(1));
+  return std::move(b).build();
+}
+
+BOOST_AUTO_TEST_CASE(attention_multiplies_integers_where_the_network_is_quantized) {
+  const NetworkInfo network = attention();
+  const Plan plan = lower(network, uniform_policy(network, {4, 8}));
+  const std::vector<std::string> expected = {
+      "position: position 8x2x3 f32 -> f32",
+      "norm: layer_norm 8x2x3 f32 -> f32",
+      "norm: quantize 8x2x3 f32 -> s8",
+      "query: conv 8x2x3 -> 8x2x3 k1x1 s1 p0 g1 s8 -> s8",
+      "key: conv 8x2x3 -> 8x2x3 k1x1 s1 p0 g1 s8 -> s8",
+      "value: conv 8x2x3 -> 8x2x3 k1x1 s1 p0 g1 s8 -> s8",
+      "scores: matmul 8x2x3 x 8x2x3 -> 12x2x3 g2 transposed s8 -> f32",
+      "softmax: softmax 12x2x3 g2 f32 -> u8",
+      "mix: matmul 12x2x3 x 8x2x3 -> 8x2x3 g2 u8 + s8 -> f32",
+      "gelu: gelu 8x2x3 f32 -> s8",
+      "project: conv 8x2x3 -> 4x2x3 k1x1 s1 p0 g1 s8 -> f32",
+  };
+  BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
+  check_sound(plan);
+  const Plan floats = lower(network, uniform_policy(network, {kFloatBits, kFloatBits}));
+  for (const Step& step : floats.steps) BOOST_TEST((step.from == Storage::f32 && step.to == Storage::f32));
+  check_sound(floats);
 }
 
 BOOST_AUTO_TEST_CASE(what_an_addition_or_two_layers_read_stays_f32) {
@@ -162,11 +199,11 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_fused_is_a_step_of_its_own) {
   const NetworkInfo network = std::move(b).build();
   const Plan plan = lower(network, uniform_policy(network, {8, 8}));
   const std::vector<std::string> expected = {
-      "bn0: batch_norm 4x6x6 f32 -> f32", "relu0: relu 4x6x6 f32 -> f32",
-      "relu0: quantize 4x6x6 f32 -> u8",  "conv: conv 4x6x6 -> 4x6x6 k3x3 s1 p1 g1 u8 -> f32",
-      "relu1: relu 4x6x6 f32 -> f32",     "add: add 4x6x6 f32 -> f32",
-      "twice: add 4x6x6 f32 -> f32",      "avg: average_pool 4x6x6 -> 4x3x3 k2x2 s2 p0 f32 -> s8",
-      "fc: linear 36 -> 3 s8 -> f32",
+      "bn0: batch_norm 4x6x6 f32 -> f32",      "relu0: relu 4x6x6 f32 -> f32",
+      "relu0: quantize 4x6x6 f32 -> u8",       "conv: conv 4x6x6 -> 4x6x6 k3x3 s1 p1 g1 u8 -> f32",
+      "relu1: relu 4x6x6 f32 -> f32",          "add: add 4x6x6 f32 -> f32",
+      "twice: add 4x6x6 f32 -> f32",           "avg: average_pool 4x6x6 -> 4x3x3 k2x2 s2 p0 f32 -> s8",
+      "flatten: flatten 4x3x3 -> 36 s8 -> s8", "fc: linear 36 -> 3 s8 -> f32",
   };
   BOOST_TEST(described(plan) == expected, boost::test_tools::per_element());
   check_sound(plan);

@@ -1,6 +1,7 @@
 #include "quant/network_info.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <limits>
 #include <string>
 
 #include "quant/base/error.hpp"
@@ -23,6 +24,58 @@ std::string complaint(Build build) {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(network_info)
+
+BOOST_AUTO_TEST_CASE(tensors_and_weights_that_are_too_large_are_refused_before_anything_overflows) {
+  constexpr int kHuge = std::numeric_limits<int>::max();
+  const auto refused = [](const auto& build) {
+    try {
+      NetworkBuilder b("huge", {64, 1000, 1000});
+      build(b);
+    } catch (const base::UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  BOOST_CHECK_THROW(NetworkBuilder("huge", {kHuge, kHuge, kHuge}), base::UserError);
+  BOOST_CHECK_THROW(NetworkBuilder("negative", {3, -1, 8}), base::UserError);
+  BOOST_TEST(refused([](auto& b) { b.conv("c", 0, kHuge, Window::square(1)); }) ==
+             "c: more than 1073741824 weights: too large");
+  BOOST_TEST(refused([](auto& b) { b.conv("c", 0, 1 << 20, Window::square(1)); }) ==
+             "c: more than 1073741824 values in its output: too large");
+  BOOST_TEST(refused([](auto& b) { b.linear("l", b.flatten("f", 0), 100); }) ==
+             "l: more than 1073741824 weights: too large");
+  BOOST_TEST(refused([](auto& b) { b.max_pool("p", 0, Window::square(kHuge, 1, kHuge, kHuge)); }) ==
+             "p: kernel, stride, dilation and padding are at most 16384, got 2147483647");
+  BOOST_TEST(refused([](auto& b) {
+               b.max_pool("p", 0, Window::square(16384, 1, 16384, 16384));
+             }).starts_with("p: a 268419073x268419073 window does not fit"));
+  BOOST_TEST(refused([](auto& b) { b.matmul("m", 0, 0, 64, true); }) ==
+             "m: more than 1073741824 values in its output: too large");
+}
+
+BOOST_AUTO_TEST_CASE(products_of_matrices_that_do_not_fit_say_what_they_have) {
+  NetworkBuilder b("products", {6, 2, 4});
+  const int wide = b.conv("wide", b.input(), 16, Window::square(1));
+  BOOST_TEST(b.shape(b.matmul("scores", b.input(), b.input(), 3, true)).channels == 24);
+  BOOST_TEST(b.shape(b.matmul("mix", wide, b.input(), 2, false)).channels == 6);
+  const auto refused = [&](int x, int y, int heads, bool transpose) {
+    try {
+      b.matmul("m", x, y, heads, transpose);
+    } catch (const base::UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  BOOST_TEST(refused(0, 0, 4, true) == "m: 4 heads must divide 6 and 6 channels");
+  BOOST_TEST(refused(0, 0, 0, true) == "m: 0 heads must divide 6 and 6 channels");
+  BOOST_TEST(refused(0, wide, 2, true) ==
+             "m: a head of 6x2x4 has 3 columns, that of 16x2x4 8 rows (its channels)");
+  BOOST_TEST(
+      refused(0, 0, 1, false) ==
+      "m: a head of 6x2x4 has 6 columns, that of 6x2x4 8 rows (its pixels); with transpose: true these "
+      "are its channels");
+  BOOST_CHECK_THROW(b.softmax("s", 0, 4), base::UserError);
+}
 
 BOOST_AUTO_TEST_CASE(a_window_gives_onnx_output_sizes) {
   BOOST_TEST(Window::square(3, 1, 1).output_height(32) == 32);

@@ -25,7 +25,7 @@ struct Example {
           Joins joins = Joins::fp32)
       : data(make_small_data(kImages, shape, kClasses, seed + 1)),
         source(data.images, data.labels, kClasses, 32),
-        network(build_network(name, shape, kClasses, joins), seed),
+        network(build_network(name, shape, kClasses, {.joins = joins}), seed),
         table(0) {
     TrainOptions options;
     options.epochs = 2;

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(dynamic_activations_run_deployed_as_they_were_simulated) {
 }
 
 BOOST_AUTO_TEST_CASE(dynamic_activations_and_integer_joins_exclude_each_other) {
-  const quant::NetworkInfo joins = build_network("resnet8", {3, 16, 16}, 5, Joins::int8);
+  const quant::NetworkInfo joins = build_network("resnet8", {3, 16, 16}, 5, {.joins = Joins::int8});
   BOOST_CHECK_THROW(quant::lower(joins, quant::uniform_policy(joins, {8, 8}), quant::first_capable_kernel(),
                                  quant::ActivationScales::dynamic),
                     base::UserError);

@@ -49,7 +49,8 @@ constexpr double kMostDifference = 0.1, kMostAt8Bits = 0.03, kMostWithJoins = 0.
 
 /// Uniform 8 bits and random policies of three networks; `most`: relative difference at random bits.
 void check_against_simulation(Joins joins, double most) {
-  for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small"})
+  for (const char* name :
+       {"cnn_small", "resnet8", "mobilenet_v2_small", "lenet5" /* flattens pixels */, "vit_tiny"})
     for (int mix = 0; mix < 6; ++mix) {
       Example example(name, static_cast<std::uint64_t>(mix), {3, 16, 16}, joins);
       const quant::Policy policy =
@@ -156,7 +157,7 @@ BOOST_AUTO_TEST_CASE(a_batch_computes_what_its_images_compute_alone) {
 }
 
 BOOST_AUTO_TEST_CASE(activations_that_are_alive_together_never_overlap_in_the_arena) {
-  for (const char* name : {"cnn_small", "resnet20", "mobilenet_v2_small"}) {
+  for (const char* name : {"cnn_small", "resnet20", "mobilenet_v2_small", "vit_tiny"}) {
     const quant::NetworkInfo info = build_network(name, {3, 16, 16}, 10);
     const quant::Plan plan = quant::lower(info, quant::uniform_policy(info, {4, 4}));
     const quant::ArenaPlan arena = quant::plan_arena(plan.steps, 3);
@@ -179,11 +180,8 @@ BOOST_AUTO_TEST_CASE(activations_that_are_alive_together_never_overlap_in_the_ar
         const bool apart =
             arena.offset[i] + bytes(i) <= arena.offset[j] || arena.offset[j] + bytes(j) <= arena.offset[i];
         // An element-wise step may write over the input that it reads last.
-        const bool in_place =
-            j == last_use(i) && plan.steps[j].first == static_cast<int>(i) &&
-            arena.offset[i] == arena.offset[j] &&
-            (plan.steps[j].kind == quant::StepKind::add || plan.steps[j].kind == quant::StepKind::relu ||
-             plan.steps[j].kind == quant::StepKind::batch_norm);
+        const bool in_place = j == last_use(i) && plan.steps[j].first == static_cast<int>(i) &&
+                              arena.offset[i] == arena.offset[j] && quant::runs_in_place(plan.steps[j].kind);
         BOOST_TEST((apart || in_place), name << ": steps " << i << " and " << j);
       }
     }

@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(packed_integers_come_back_at_every_width) {
 
 BOOST_AUTO_TEST_CASE(a_loaded_model_computes_what_the_saved_one_computed) {
   const tests::TemporaryFolder folder;
-  for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small"})
+  for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small", "vit_tiny"})
     for (int mix : {0, 2, 3, 5}) {
       const DeployedModel model = example_model(name, mix, mix < 3 ? Joins::fp32 : Joins::int8);
       const auto file = folder / "model.bsm";
@@ -140,6 +140,7 @@ void change_at_random(const DeployedModel& model) {
 BOOST_AUTO_TEST_CASE(a_hostile_file_with_a_right_checksum_is_refused_or_runs_but_reads_nothing_else) {
   change_at_random(example_model("cnn_small", 2));
   change_at_random(example_model("resnet8", 0, Joins::int8));
+  change_at_random(example_model("vit_tiny", 1));
 }
 
 BOOST_AUTO_TEST_CASE(other_files_and_other_versions_are_named_as_such) {

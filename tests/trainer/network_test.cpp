@@ -44,6 +44,23 @@ quant::NetworkInfo tangled() {
   return std::move(net).build();
 }
 
+/// Products of tensors of different sizes, one of a tensor with itself, one of the images, and a tensor that
+/// is an operand of two of them and of an addition.
+quant::NetworkInfo attentive() {
+  quant::NetworkBuilder net("attentive", kShape);
+  int x = net.position("position", net.conv("patches", net.input(), 4, Window::square(4, 4), 1, true));
+  const int query = net.layer_norm("norm1", x);
+  const int key = net.conv("key", net.max_pool("pool", query, {1, 2, 1, 2}), 4, Window::square(1));
+  int shares = net.softmax("softmax", net.matmul("scores", query, key, 2, true, 0.7f), 2);
+  x = net.add("add1", net.gelu("gelu", net.matmul("mix", shares, key, 2, false)), query);
+  const int square = net.matmul("square", x, x, 1, true, 0.5f);  // 4x2x2
+  const int pixels =
+      net.matmul("images", net.conv("wide", square, 64, Window::square(1)), net.input(), 1, false);
+  x = net.add("add2", net.conv("last", pixels, 4, Window::square(1), 1, true), x);
+  net.linear("fc", net.flatten("flatten", net.layer_norm("norm2", x)), kClasses);
+  return std::move(net).build();
+}
+
 Numbers numbers_of(const Network& network) {
   Numbers numbers;
   for (const Parameter& p : network.parameters()) numbers[p.name] = Values(p.value.begin(), p.value.end());
@@ -104,9 +121,9 @@ bool says(const base::UserError& error, const std::string& part) {
 
 BOOST_AUTO_TEST_SUITE(network)
 
-BOOST_AUTO_TEST_CASE(gradients_of_a_tangled_graph_agree_with_numeric_ones_of_float64) {
+void check_gradients(quant::NetworkInfo info) {
   constexpr double kStep = 1e-5, kTolerance = 2e-4;  // fp32 sums through ten layers
-  Network network(tangled(), 5, 3);
+  Network network(std::move(info), 5, 3);
   const auto data = make_small_data(7, kShape, kClasses, 1);
   Tensor gradient;
   const double loss =
@@ -127,6 +144,14 @@ BOOST_AUTO_TEST_CASE(gradients_of_a_tangled_graph_agree_with_numeric_ones_of_flo
       if (std::abs(static_cast<double>(p.gradient[i]) - expected) > kTolerance)
         BOOST_ERROR(p.name << "[" << i << "]: got " << p.gradient[i] << ", expected " << expected);
     }
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_a_tangled_graph_agree_with_numeric_ones_of_float64) {
+  check_gradients(tangled());
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_attention_whose_tensors_have_several_readers_do_too) {
+  check_gradients(attentive());
 }
 
 BOOST_AUTO_TEST_CASE(evaluation_uses_the_running_statistics_and_agrees_with_float64) {

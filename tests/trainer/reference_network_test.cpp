@@ -115,6 +115,57 @@ Values flatten(const Shape& in, int batch, const Values& x) {
   return y;
 }
 
+Values layer_norm(const Node& node, const Values& x, const Numbers& numbers) {
+  const auto channels = static_cast<std::size_t>(node.output.channels);
+  Values y(x.size());
+  for (std::size_t first = 0; first < x.size(); first += channels) {
+    double mean = 0, variance = 0;
+    for (std::size_t c = 0; c < channels; ++c) mean += x[first + c] / node.output.channels;
+    for (std::size_t c = 0; c < channels; ++c)
+      variance += (x[first + c] - mean) * (x[first + c] - mean) / node.output.channels;
+    for (std::size_t c = 0; c < channels; ++c)
+      y[first + c] = (x[first + c] - mean) / std::sqrt(variance + static_cast<double>(node.epsilon)) *
+                         numbers.at(node.name + ".weight")[c] +
+                     numbers.at(node.name + ".bias")[c];
+  }
+  return y;
+}
+
+Values softmax(const Node& node, const Values& x) {
+  const auto run = static_cast<std::size_t>(node.output.channels / node.groups);
+  Values y(x.size());
+  for (std::size_t first = 0; first < x.size(); first += run) {
+    double sum = 0;
+    for (std::size_t i = first; i < first + run; ++i) sum += std::exp(x[i]);
+    for (std::size_t i = first; i < first + run; ++i) y[i] = std::exp(x[i]) / sum;
+  }
+  return y;
+}
+
+/// Attention's products, written with tokens: pixel h * width + w.
+Values matmul(const Node& node, const Shape& left, const Shape& right, int batch, const Values& a,
+              const Values& b) {
+  const int rows = left.height * left.width, tokens = right.height * right.width;
+  const int depth = right.channels / node.groups, outputs = node.transpose ? tokens : depth;
+  const int inner = node.transpose ? depth : tokens;
+  Values y(static_cast<std::size_t>(batch * node.output.elements()));
+  for (int n = 0; n < batch; ++n)
+    for (int head = 0; head < node.groups; ++head)
+      for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < outputs; ++j) {
+          double sum = 0;
+          for (int k = 0; k < inner; ++k) {
+            const int token = node.transpose ? j : k, channel = node.transpose ? k : j;
+            sum +=
+                a[static_cast<std::size_t>((n * rows + i) * left.channels + head * inner + k)] *
+                b[static_cast<std::size_t>((n * tokens + token) * right.channels + head * depth + channel)];
+          }
+          y[static_cast<std::size_t>((n * rows + i) * node.output.channels + head * outputs + j)] =
+              sum * static_cast<double>(node.factor);
+        }
+  return y;
+}
+
 Values clamp(const Values& x, double high) {
   Values y(x);
   for (double& v : y) v = std::clamp(v, 0.0, high);
@@ -153,6 +204,24 @@ Values reference_node(const quant::NetworkInfo& info, const Node& node, int batc
       return flatten(in, batch, x);
     case Op::quantize:
       return x;  // an fp32 network
+    case Op::layer_norm:
+      return layer_norm(node, x, numbers);
+    case Op::gelu: {
+      Values y(x);
+      for (double& v : y) v *= 0.5 * (1 + std::erf(v / std::sqrt(2.0)));
+      return y;
+    }
+    case Op::softmax:
+      return softmax(node, x);
+    case Op::matmul:
+      return matmul(node, in, info.nodes[static_cast<std::size_t>(node.inputs[1])].output, batch, x,
+                    *inputs[1]);
+    case Op::position: {
+      const Values& p = numbers.at(node.name + ".weight");
+      Values y(x);
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += p[i % p.size()];
+      return y;
+    }
   }
   return {};
 }

@@ -5,14 +5,14 @@
 
 namespace bitsmith::trainer {
 
-quant::NetworkInfo build_cnn_small(quant::Shape input, int classes) {
-  quant::NetworkBuilder net("cnn_small", input);
-  int x = conv_bn(net, "conv1", net.input(), 32, 3, 1, 1, true);
-  x = conv_bn(net, "conv2", x, 32, 3, 2, 1, true);
-  x = conv_bn(net, "conv3", x, 64, 3, 1, 1, true);
-  x = conv_bn(net, "conv4", x, 64, 3, 2, 1, true);
-  x = conv_bn(net, "conv5", x, 128, 3, 1, 1, true);
-  classifier(net, x, classes);
+quant::NetworkInfo build_cnn_small(const NetworkArguments& arguments) {
+  quant::NetworkBuilder net("cnn_small", arguments.input);
+  int x = conv_bn(net, "conv1", net.input(), 32, 3, 1, 1, After::relu);
+  x = conv_bn(net, "conv2", x, 32, 3, 2, 1, After::relu);
+  x = conv_bn(net, "conv3", x, 64, 3, 1, 1, After::relu);
+  x = conv_bn(net, "conv4", x, 64, 3, 2, 1, After::relu);
+  x = conv_bn(net, "conv5", x, 128, 3, 1, 1, After::relu);
+  classifier(net, x, arguments.classes);
   return std::move(net).build();
 }
 

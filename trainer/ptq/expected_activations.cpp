@@ -82,6 +82,11 @@ std::vector<ChannelMoments> expected_activations(const Network& network,
       case Op::conv:
       case Op::linear:
       case Op::max_pool:
+      case Op::layer_norm:
+      case Op::gelu:
+      case Op::softmax:
+      case Op::matmul:
+      case Op::position:
         break;
     }
   }

@@ -6,6 +6,15 @@ using namespace bitsmith::experiments;
 
 BOOST_AUTO_TEST_SUITE(config_rules)
 
+BOOST_AUTO_TEST_CASE(a_width_belongs_to_networks_that_come_in_several) {
+  BOOST_TEST(problem_of("", {"network.width=0.5"})
+                 .starts_with("--set network.width=0.5: network.width: 'cnn_small' has no width multiplier; "
+                              "networks that have one: mobilenet_v1, mobilenet_v2"));
+  BOOST_TEST(problem_of("", {"network.width=0.5", "network.name=mobilenet_v1"}) == "no problem");
+  BOOST_TEST(problem_of("", {"network.width=0", "network.name=mobilenet_v1"}) ==
+             "--set network.width=0: network.width: got '0', allowed: a number, 0.01 to 16");
+}
+
 BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
   BOOST_TEST(problem_of("search: {episodes: 10, warmup_episodes: 10}\n") ==
              "c.yaml:3:24: search.warmup_episodes: 10 of 10 episodes are warm-up, so the agent would never "

@@ -20,6 +20,8 @@ namespace {
 
 // Sums of up to 81 floats, and a product and a sum rounded once or twice.
 constexpr float kTolerance = 2e-6f;
+// Sums of up to 49 products of numbers up to 3.
+constexpr float kProductTolerance = 2e-5f;
 
 constexpr Storage kStorages[] = {Storage::f32, Storage::u8, Storage::s8};
 
@@ -66,6 +68,25 @@ std::vector<Step> all_steps() {
         step.to = to;
         steps.push_back(step);
       }
+    step.kind = StepKind::flatten;
+    step.output = {static_cast<int>(shape.elements()), 1, 1};
+    for (Storage storage : kStorages) {
+      step.from = step.to = storage;
+      steps.push_back(step);
+    }
+    step.from = Storage::f32;
+    step.output = shape;
+    for (StepKind kind : {StepKind::layer_norm, StepKind::gelu, StepKind::softmax, StepKind::position})
+      for (Storage to : kStorages) {
+        step.kind = kind;
+        step.to = to;
+        step.groups = 1;
+        steps.push_back(step);
+        if (kind != StepKind::softmax || shape.channels % 2 != 0) continue;
+        step.groups = 2;
+        steps.push_back(step);
+      }
+    step.groups = 1;
     step.from = step.to = Storage::f32;
     for (const Window& window : {Window::square(1), Window::square(3, 2, 1),
                                  Window{2, 3, 1, 2, 1, 1, 1, 1, 0, 2}, Window::square(2, 1, 2, 2)}) {
@@ -87,11 +108,40 @@ std::vector<Step> all_steps() {
       step.from = step.to = Storage::f32;
     }
   }
+  // Attention: queries times keys, and shares of them times values; also of other pixels than the queries'.
+  struct Product {
+    Shape left, right;
+    int heads;
+    bool transpose;
+    Shape output;
+  };
+  const Product products[] = {
+      {{6, 3, 3}, {6, 3, 3}, 2, true, {18, 3, 3}},    {{18, 3, 3}, {6, 3, 3}, 2, false, {6, 3, 3}},
+      {{64, 7, 7}, {64, 7, 7}, 4, true, {196, 7, 7}}, {{196, 7, 7}, {64, 7, 7}, 4, false, {64, 7, 7}},
+      {{5, 1, 1}, {5, 4, 5}, 1, true, {20, 1, 1}},    {{5, 3, 1}, {9, 5, 1}, 1, false, {9, 3, 1}},
+      {{1, 1, 1}, {1, 1, 1}, 1, true, {1, 1, 1}}};
+  for (const Product& product : products)
+    for (Storage from : kStorages)
+      for (Storage second : kStorages)
+        for (Storage to : kStorages) {
+          if ((from == Storage::f32) != (second == Storage::f32)) continue;
+          Step step;
+          step.kind = StepKind::matmul;
+          step.input = product.left;
+          step.second_input = product.right;
+          step.groups = product.heads;
+          step.transpose = product.transpose;
+          step.output = product.output;
+          step.from = from;
+          step.second_from = second;
+          step.to = to;
+          steps.push_back(step);
+        }
   return steps;
 }
 
-std::vector<std::uint8_t> random_input(const Step& step, Storage storage, int batch, base::Rng& rng) {
-  const std::size_t n = static_cast<std::size_t>(step.input.elements() * batch);
+std::vector<std::uint8_t> random_input(const Shape& shape, Storage storage, int batch, base::Rng& rng) {
+  const std::size_t n = static_cast<std::size_t>(shape.elements() * batch);
   std::vector<std::uint8_t> bytes(n * static_cast<std::size_t>(storage_bytes(storage)));
   for (std::size_t i = 0; i < n; ++i) {
     if (storage == Storage::f32) {
@@ -117,8 +167,9 @@ BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
       numbers.high = 1.25f;
       numbers.in_scale = 0.017f;
       numbers.second_scale = 0.029f;
-      const auto in = random_input(step, step.from, batch, rng),
-                 second = random_input(step, step.second_from, batch, rng);
+      const auto in = random_input(step.input, step.from, batch, rng),
+                 second = random_input(step.kind == StepKind::matmul ? step.second_input : step.input,
+                                       step.second_from, batch, rng);
       const std::size_t n = static_cast<std::size_t>(step.output.elements() * batch);
       const std::size_t size = n * static_cast<std::size_t>(storage_bytes(step.to));
       std::vector<std::uint8_t> got(size + 64, 0xA5), expected(size + 64, 0xA5);
@@ -127,10 +178,10 @@ BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
       const std::string what =
           fmt::format("{} {} + {} -> {}", step_kernel_name(step.kind), storage_name(step.from),
                       storage_name(step.second_from), storage_name(step.to));
-      // Averages of floats are summed in another order than the reference's doubles: a tie may fall either
-      // way.
-      const bool sums_floats = step.from == Storage::f32 && (step.kind == StepKind::average_pool ||
-                                                             step.kind == StepKind::global_average_pool);
+      // Floats are summed, and exp computed, otherwise than by the reference in doubles: a tie may fall
+      // either way.
+      const bool sums_floats =
+          step.from == Storage::f32 && step.kind != StepKind::add && step.kind != StepKind::quantize;
       if (step.to != Storage::f32 && sums_floats) {
         int largest = 0;
         for (std::size_t i = 0; i < n; ++i)
@@ -142,12 +193,13 @@ BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
         BOOST_TEST((got == expected), what);
         continue;
       }
+      const float tolerance = step.kind == StepKind::matmul ? kProductTolerance : kTolerance;
       bool near = std::memcmp(got.data() + size, expected.data() + size, 64) == 0;
       for (std::size_t i = 0; i < n; ++i) {
         float a, b;
         std::memcpy(&a, got.data() + 4 * i, 4);
         std::memcpy(&b, expected.data() + 4 * i, 4);
-        near &= std::abs(a - b) <= kTolerance * (1 + std::abs(b));
+        near &= std::abs(a - b) <= tolerance * (1 + std::abs(b));
       }
       BOOST_TEST(near, what);
     }
@@ -155,13 +207,15 @@ BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
 
 BOOST_AUTO_TEST_CASE(elementwise_steps_may_write_over_their_input) {
   base::Rng rng(22);
-  for (StepKind kind : {StepKind::batch_norm, StepKind::relu, StepKind::add}) {
+  for (StepKind kind : {StepKind::batch_norm, StepKind::relu, StepKind::add, StepKind::layer_norm,
+                        StepKind::gelu, StepKind::softmax, StepKind::position}) {
+    BOOST_TEST(runs_in_place(kind));
     Step step;
     step.kind = kind;
     step.input = step.output = {5, 3, 3};
     const StepNumbers numbers = plain_numbers(step);
-    auto in = random_input(step, step.from, 1, rng);
-    const auto second = random_input(step, step.second_from, 1, rng);
+    auto in = random_input(step.input, step.from, 1, rng);
+    const auto second = random_input(step.input, step.second_from, 1, rng);
     std::vector<std::uint8_t> apart(in.size());
     const auto prepared = prepare_step(step, 1, numbers);
     prepared->run(in.data(), second.data(), apart.data());
@@ -176,8 +230,8 @@ BOOST_AUTO_TEST_CASE(integers_are_added_over_the_first_operand_too) {
   step.kind = StepKind::add;
   step.input = step.output = {67, 9, 9};  // more than one chunk
   step.from = step.second_from = step.to = Storage::s8;
-  auto in = random_input(step, step.from, 1, rng);
-  const auto second = random_input(step, step.second_from, 1, rng);
+  auto in = random_input(step.input, step.from, 1, rng);
+  const auto second = random_input(step.input, step.second_from, 1, rng);
   std::vector<std::uint8_t> apart(in.size());
   const auto prepared = prepare_step(step, 1, plain_numbers(step));
   prepared->run(in.data(), second.data(), apart.data());

@@ -117,6 +117,22 @@ const std::vector<Case>& cases() {
       {"add to itself", 3, 2, {4, 3, 2}, [](auto& n) { n.add("l", 0, 0); }},
       {"flatten", 3, 2, {4, 3, 2}, [](auto& n) { n.flatten("l", 0); }},
       {"quantize, in an fp32 network", 3, 2, {4, 3, 2}, [](auto& n) { n.quantize("l", 0); }},
+      {"layer norm of 16", 3, 2, {16, 3, 2}, [](auto& n) { n.layer_norm("l", 0); }},
+      {"layer norm of 37, another epsilon", 2, 1, {37, 1, 2}, [](auto& n) { n.layer_norm("l", 0, 1e-2f); }},
+      {"gelu", 3, 2, {7, 3, 3}, [](auto& n) { n.gelu("l", 0); }},
+      {"softmax", 3, 2, {19, 2, 1}, [](auto& n) { n.softmax("l", 0); }},
+      {"softmax of three groups", 2, 2, {12, 2, 2}, [](auto& n) { n.softmax("l", 0, 3); }},
+      {"position", 5, 2, {4, 3, 2}, [](auto& n) { n.position("l", 0); }},
+      {"matmul with itself transposed, two heads",
+       3,
+       2,
+       {6, 3, 3},
+       [](auto& n) { n.matmul("l", 0, 0, 2, true, 0.5f); }},
+      {"matmul with itself, heads of as many channels as pixels",
+       2,
+       1,
+       {18, 3, 2},
+       [](auto& n) { n.matmul("l", 0, 0, 3, false, -1.5f); }},
   };
   return all;
 }
@@ -141,6 +157,7 @@ class Bench {
     y.resize(c.batch, node().output);
     dy.resize(c.batch, node().output);
     dx.resize(c.batch, c.input);
+    second_dx_.resize(c.batch, c.input);
     for (std::int64_t i = 0; i < dy.elements(); ++i) dy.data()[i] = static_cast<float>(draw());
     LayerArguments arguments{.info = info_, .node = node()};
     arguments.activation = activation;
@@ -177,6 +194,25 @@ class Bench {
     }
     for (int p = 0; p < parts; ++p) layer_->backward(backward_part(p));
     layer_->finish_backward(parts);
+    if (gives_each())
+      std::transform(dx.data(), dx.data() + dx.elements(), second_dx_.data(), dx.data(), std::plus());
+  }
+  /// Backward once more, part by part in calls of one sample.
+  void run_backward_by_samples() {
+    const int parts = static_cast<int>(parts_.size());
+    for (int p = 0; p < parts; ++p)
+      for (int i = 0; i < parts_[static_cast<std::size_t>(p)].samples; ++i) {
+        const int n = parts_[static_cast<std::size_t>(p)].first + i;
+        BackwardPart part = backward_part(p);
+        part.samples = 1;
+        part.x[0] = part.x[1] = x.sample(n);
+        part.y = y.sample(n);
+        part.dy = dy.sample(n);
+        part.dx[0] = dx.sample(n);
+        part.first = i == 0;
+        layer_->backward(part);
+      }
+    layer_->finish_backward(parts);
   }
 
   const quant::Node& node() const { return info_.nodes[1]; }
@@ -203,11 +239,13 @@ class Bench {
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   std::vector<Buffer>& buffers() { return buffers_; }
-  int inputs() const { return static_cast<int>(node().inputs.size()); }
+  /// How often the one input's gradient is there once dx[0], or the sum of dx[0] and dx[1], is counted.
+  int inputs() const { return gives_each() ? 1 : static_cast<int>(node().inputs.size()); }
 
   Tensor x, y, dy, dx;
 
  private:
+  bool gives_each() const { return layer_->gradient_style() == GradientStyle::writes_each; }
   static quant::NetworkInfo describe(const Case& c) {
     NetworkBuilder builder("one", c.input);
     c.build(builder);
@@ -232,6 +270,7 @@ class Bench {
     part.y = y.sample(range.first);
     part.dy = dy.sample(range.first);
     part.dx[0] = dx.sample(range.first);
+    part.dx[1] = gives_each() ? second_dx_.sample(range.first) : nullptr;
     part.scratch = scratch_.data();
     return part;
   }
@@ -243,7 +282,7 @@ class Bench {
   std::vector<Buffer> buffers_;
   LayerQuantization quantization_;
   std::unique_ptr<Layer> layer_;
-  Tensor scratch_;
+  Tensor scratch_, second_dx_;
 };
 
 void check_close(double got, double expected, double tolerance, const std::string& what) {
@@ -305,6 +344,24 @@ BOOST_AUTO_TEST_CASE(activations_taken_in_agree_with_float64_too) {
     if (!layer_row(std::move(builder).build().nodes[1].op).fuses_activation) continue;
     check_layer(c, Activation::relu());
     check_layer(c, Activation::relu6());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_parameters_add_up_over_the_calls_of_a_part) {
+  for (const Case& c : cases()) {
+    NetworkBuilder builder("one", c.input);
+    c.build(builder);
+    const Op op = std::move(builder).build().nodes[1].op;
+    if (op != Op::layer_norm && op != Op::position) continue;
+    BOOST_TEST_CONTEXT(c.what) {
+      Bench bench(c, {});
+      bench.run();
+      const std::vector<Parameter> at_once = bench.parameters();
+      bench.run_backward_by_samples();
+      for (std::size_t p = 0; p < at_once.size(); ++p)
+        for (std::size_t i = 0; i < at_once[p].gradient.size(); ++i)
+          BOOST_TEST(bench.parameters()[p].gradient[i] == at_once[p].gradient[i]);
+    }
   }
 }
 

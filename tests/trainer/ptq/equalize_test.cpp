@@ -56,18 +56,21 @@ BOOST_AUTO_TEST_SUITE(equalize)
 BOOST_AUTO_TEST_CASE(the_function_stays_and_connected_ranges_become_equal) {
   for (const NetworkRow& row : network_rows()) {
     const quant::Shape shape{3, 16, 16};
-    Network network(build_network(row.name, shape, 7), 3);
+    Network as_built(build_network(row.name, shape, 7, {.width = small_width(row)}), 3);
+    int replaced = 0;  // ReLU6 does not scale with its input
+    Network network = ptq::with_relu_for_relu6(as_built, replaced);
     scramble(network, 5);
     ptq::FoldedNetwork folded = ptq::fold_batch_norms(network);
-    const ptq::EqualizeReport report = ptq::equalize(folded.network, folded.outputs);
+    constexpr int kSweeps = 400;  // the 28 layers of mobilenet_v1 are one chain
+    const ptq::EqualizeReport report = ptq::equalize(folded.network, folded.outputs, {.sweeps = kSweeps});
     BOOST_TEST_CONTEXT(row.name) {
-      BOOST_TEST(report.sweeps < 100);
+      BOOST_TEST(report.sweeps < kSweeps);
       const Tensor images = random_images(9, shape, 2);
       BOOST_TEST(relative_difference(logits_of(network, images), logits_of(folded.network, images)) <
                  kSameFunction);
       const auto connections = ptq::find_connections(folded.network.info());
       BOOST_TEST(static_cast<int>(connections.size()) == report.pairs + 2 * report.triples);
-      BOOST_TEST(!connections.empty());
+      BOOST_TEST(connections.empty() == (row.name == "vit_tiny"));  // GELU and layer norm do not commute
       for (const ptq::Connection& connection : connections)
         for (int c = 0;
              c < folded.network.info().layers[static_cast<std::size_t>(connection.from)].output.channels; ++c)

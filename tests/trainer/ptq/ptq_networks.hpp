@@ -6,9 +6,13 @@
 
 #include "quant/base/random.hpp"
 #include "trainer/network.hpp"
+#include "trainer/networks/networks.hpp"
 #include "trainer/tensor.hpp"
 
 namespace bitsmith::trainer::test {
+
+/// For tests of every network: as narrow as it comes.
+inline double small_width(const NetworkRow& row) { return row.has_width ? 0.125 : 1; }
 
 /// Biases, batch norms and their statistics that are anything but trivial, gammas of both signs among them.
 inline void scramble(Network& network, std::uint64_t seed) {

@@ -1,0 +1,256 @@
+// Loops that the compiler vectorises. Sums over a row go through kLanes partial sums, as it must not reorder
+// floats by itself: the result is the same for every instruction set but for fused multiply-adds.
+
+#include "quant/kernels/token_kernels.hpp"
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bitsmith::quant::BITSMITH_ISA {
+namespace {
+
+constexpr int kLanes = 16;
+
+/// The sum of term(i) for i below n.
+template <typename Term>
+inline float sum_of(int n, const Term& term) {
+  float lanes[kLanes] = {};
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int l = 0; l < kLanes; ++l) lanes[l] += term(i + l);
+  for (int l = 0; i < n; ++i, ++l) lanes[l] += term(i);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  return lanes[0];
+}
+
+inline float largest_of(const float* x, int n) {
+  float lanes[kLanes];
+  for (float& lane : lanes) lane = x[0];
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int l = 0; l < kLanes; ++l) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
+  for (int l = 0; i < n; ++i, ++l) lanes[l] = x[i] > lanes[l] ? x[i] : lanes[l];
+  for (int l = 1; l < kLanes; ++l) lanes[0] = lanes[l] > lanes[0] ? lanes[l] : lanes[0];
+  return lanes[0];
+}
+
+/// exp(x) to 2e-7 of itself, x cut to what a normal float can hold: x = n ln 2 + r with |r| <= ln 2 / 2, and
+/// a polynomial of degree 7 in r (its coefficients are those of the Cephes library's expf, S. Moshier).
+inline float exponential(float x) {
+  x = x < -87.3f ? -87.3f : x;
+  x = x > 88.3f ? 88.3f : x;
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves a whole number in the low bits
+  const float shifted = x * 1.44269504f + kRound;
+  const float n = shifted - kRound;
+  float r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const auto exponent = __builtin_bit_cast(std::uint32_t, shifted) - 0x4B400000u + 127u;
+  return p * __builtin_bit_cast(float, exponent << 23);
+}
+
+/// exp(-x^2 / 2), and Phi(x) from it by Abramowitz and Stegun 7.1.26 (to 8e-8).
+struct Normal {
+  float bell, share;
+};
+inline Normal normal(float x) {
+  const float z = (x < 0.0f ? -x : x) * 0.707106781f;
+  const float t = 1.0f / (1.0f + 0.3275911f * z);
+  float p = 1.061405429f;
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const float bell = exponential(-z * z);
+  const float tail = 0.5f * p * t * bell;
+  return {bell, x < 0.0f ? tail : 1.0f - tail};
+}
+
+struct Moments {
+  float mean, inverse;  // of the deviation
+};
+inline Moments moments(const float* x, int n, float epsilon) {
+  const float share = 1.0f / static_cast<float>(n);
+  const float mean = sum_of(n, [&](int i) { return x[i]; }) * share;
+  const float variance = sum_of(n, [&](int i) { return (x[i] - mean) * (x[i] - mean); }) * share;
+  return {mean, 1.0f / __builtin_sqrtf(variance + epsilon)};
+}
+
+void layer_norm(const float* x, std::int64_t rows, int n, const float* gamma, const float* beta,
+                float epsilon, float* y) {
+  for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const Moments m = moments(x, n, epsilon);
+    for (int i = 0; i < n; ++i) y[i] = (x[i] - m.mean) * m.inverse * gamma[i] + beta[i];
+  }
+}
+
+void layer_norm_backward(const float* x, const float* dy, std::int64_t rows, int n, const float* gamma,
+                         float epsilon, double* gamma_sums, double* beta_sums, float* dx) {
+  for (std::int64_t r = 0; r < rows; ++r, x += n, dy += n) {
+    const Moments m = moments(x, n, epsilon);
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) {
+      gamma_sums[i] += static_cast<double>(dy[i] * ((x[i] - m.mean) * m.inverse));
+      beta_sums[i] += static_cast<double>(dy[i]);
+    }
+    if (dx == nullptr) continue;
+    const float share = 1.0f / static_cast<float>(n);
+    const float mean = sum_of(n, [&](int i) { return dy[i] * gamma[i]; }) * share;
+    const float along =
+        sum_of(n, [&](int i) { return dy[i] * gamma[i] * ((x[i] - m.mean) * m.inverse); }) * share;
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i)
+      dx[i] = m.inverse * (dy[i] * gamma[i] - mean - (x[i] - m.mean) * m.inverse * along);
+    dx += n;
+  }
+}
+
+void gelu(const float* x, std::int64_t n, float* y) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] * normal(x[i]).share;
+}
+
+void gelu_backward(const float* x, const float* dy, std::int64_t n, float* dx) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Normal at = normal(x[i]);
+    dx[i] = dy[i] * (at.share + x[i] * at.bell * 0.398942280f);
+  }
+}
+
+void softmax(const float* x, std::int64_t rows, int n, float* y) {
+  for (std::int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float largest = largest_of(x, n);
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) y[i] = exponential(x[i] - largest);
+    const float share = 1.0f / sum_of(n, [&](int i) { return y[i]; });
+    for (int i = 0; i < n; ++i) y[i] *= share;
+  }
+}
+
+void softmax_backward(const float* y, const float* dy, std::int64_t rows, int n, float* dx) {
+  for (std::int64_t r = 0; r < rows; ++r, y += n, dy += n, dx += n) {
+    const float along = sum_of(n, [&](int i) { return y[i] * dy[i]; });
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) dx[i] = y[i] * (dy[i] - along);
+  }
+}
+
+#if defined(BITSMITH_ISA_avx512)
+constexpr int kWidth = 16;
+#elif defined(BITSMITH_ISA_avx2)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+typedef float Vec __attribute__((vector_size(kWidth * 4)));
+typedef float Loose __attribute__((vector_size(kWidth * 4), aligned(4), may_alias));
+constexpr int kVectors = 2;
+
+/// R rows of c, V vectors wide.
+template <int R, int V>
+inline void tile(const float* a, std::int64_t lda, const float* b, std::int64_t ldb, int k, float factor,
+                 float* c, std::int64_t ldc) {
+  Vec sum[R][V] = {};
+  for (int j = 0; j < k; ++j) {
+    Vec row[V];
+    for (int v = 0; v < V; ++v) row[v] = *reinterpret_cast<const Loose*>(b + j * ldb + v * kWidth);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) sum[r][v] += a[r * lda + j] * row[v];
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) *reinterpret_cast<Loose*>(c + r * ldc + v * kWidth) = sum[r][v] * factor;
+}
+
+template <int R>
+inline void rows_of_product(const float* a, std::int64_t lda, const float* b, std::int64_t ldb, int n, int k,
+                            float factor, float* c, std::int64_t ldc) {
+  int i = 0;
+  for (; i + kVectors * kWidth <= n; i += kVectors * kWidth)
+    tile<R, kVectors>(a, lda, b + i, ldb, k, factor, c + i, ldc);
+  for (; i + kWidth <= n; i += kWidth) tile<R, 1>(a, lda, b + i, ldb, k, factor, c + i, ldc);
+  for (; i < n; ++i)
+    for (int r = 0; r < R; ++r) {
+      float sum = 0.0f;
+      for (int j = 0; j < k; ++j) sum += a[r * lda + j] * b[j * ldb + i];
+      c[r * ldc + i] = sum * factor;
+    }
+}
+
+void product(const float* a, std::int64_t lda, const float* b, std::int64_t ldb, int m, int n, int k,
+             float factor, float* c, std::int64_t ldc) {
+  int i = 0;
+  for (; i + 4 <= m; i += 4) rows_of_product<4>(a + i * lda, lda, b, ldb, n, k, factor, c + i * ldc, ldc);
+  for (; i < m; ++i) rows_of_product<1>(a + i * lda, lda, b, ldb, n, k, factor, c + i * ldc, ldc);
+}
+
+/// R rows of a times 16 columns of b.
+template <int R>
+inline void pair_tile(const std::int32_t* a, const std::int32_t* b, int n, int pairs, std::int32_t* c) {
+#if defined(BITSMITH_ISA_avx512)
+  __m512i sum[R];
+  for (int r = 0; r < R; ++r) sum[r] = _mm512_setzero_si512();
+  for (int j = 0; j < pairs; ++j) {
+    const __m512i row = _mm512_loadu_si512(b + std::int64_t{j} * n);
+    for (int r = 0; r < R; ++r)
+      sum[r] =
+          _mm512_add_epi32(sum[r], _mm512_madd_epi16(row, _mm512_set1_epi32(a[std::int64_t{r} * pairs + j])));
+  }
+  for (int r = 0; r < R; ++r) _mm512_storeu_si512(c + std::int64_t{r} * n, sum[r]);
+#elif defined(BITSMITH_ISA_avx2)
+  __m256i sum[R][2];
+  for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
+  for (int j = 0; j < pairs; ++j) {
+    const auto* row = reinterpret_cast<const __m256i*>(b + std::int64_t{j} * n);
+    const __m256i low = _mm256_loadu_si256(row), high = _mm256_loadu_si256(row + 1);
+    for (int r = 0; r < R; ++r) {
+      const __m256i pair = _mm256_set1_epi32(a[std::int64_t{r} * pairs + j]);
+      sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(low, pair));
+      sum[r][1] = _mm256_add_epi32(sum[r][1], _mm256_madd_epi16(high, pair));
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < 2; ++v)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(c + std::int64_t{r} * n) + v, sum[r][v]);
+#else
+  std::int32_t sum[R][TokenKernels::kPairColumns] = {};
+  for (int j = 0; j < pairs; ++j)
+    for (int r = 0; r < R; ++r) {
+      const std::int32_t pair = a[std::int64_t{r} * pairs + j];
+      const std::int32_t first = static_cast<std::int16_t>(pair), second = pair >> 16;
+      for (int i = 0; i < TokenKernels::kPairColumns; ++i) {
+        const std::int32_t other = b[std::int64_t{j} * n + i];
+        sum[r][i] += first * static_cast<std::int16_t>(other) + second * (other >> 16);
+      }
+    }
+  for (int r = 0; r < R; ++r)
+    for (int i = 0; i < TokenKernels::kPairColumns; ++i) c[std::int64_t{r} * n + i] = sum[r][i];
+#endif
+}
+
+void product_of_pairs(const std::int32_t* a, const std::int32_t* b, int m, int n, int pairs,
+                      std::int32_t* c) {
+  for (int column = 0; column < n; column += TokenKernels::kPairColumns) {
+    int i = 0;
+    for (; i + 4 <= m; i += 4)
+      pair_tile<4>(a + std::int64_t{i} * pairs, b + column, n, pairs, c + std::int64_t{i} * n + column);
+    for (; i < m; ++i)
+      pair_tile<1>(a + std::int64_t{i} * pairs, b + column, n, pairs, c + std::int64_t{i} * n + column);
+  }
+}
+
+}  // namespace
+
+const TokenKernels token_kernels = {layer_norm, layer_norm_backward, gelu,    gelu_backward,
+                                    softmax,    softmax_backward,    product, product_of_pairs};
+
+}  // namespace bitsmith::quant::BITSMITH_ISA
