@@ -42,6 +42,14 @@ class Changer : public FieldVisitor {
     void operator()(const Choice& choice) const {
       choice.assign((choice.value + 1) % static_cast<int>(field.choices.size()));
     }
+    void operator()(std::vector<bitsmith::quant::LayerOverride>* layers) const {
+      bitsmith::quant::LayerOverride own;
+      own.layer = "layer1.0.conv1";
+      own.weight_method = bitsmith::quant::WeightMethod::lsq;
+      own.weight_format = 3;
+      own.activation_format = 32;
+      *layers = {own};
+    }
     void operator()(std::vector<Constraint>* constraints) const {
       *constraints = {{"latency", 1.0 / 3, false}};
     }
