@@ -152,7 +152,7 @@ class QatRun {
     };
     const trainer::TrainState end =
         trainer::train(network, source, config_.finetune, hooks, std::move(start));
-    network.observe_inputs(false);
+    phases.leave(network);
     if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
       trainer::EvaluationSource images(data_.train(), config_.finetune.batch);
       trainer::recalibrate_batch_norm(network, images, config_.qat.recalibration_images);
