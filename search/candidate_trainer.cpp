@@ -35,6 +35,7 @@ Evaluation CandidateTrainer::score(const quant::Policy& policy, const CandidateR
                                    std::uint64_t seed, std::unique_ptr<trainer::Network>* keep) {
   auto network = take();
   network->copy_state_from(trained_);
+  network->set_arithmetic(recipe.train.arithmetic);
   trainer::apply_policy(*network, policy, table_, quantization_);
   bool frozen = quantization_.batch_norm == quant::QatBatchNorm::frozen;
   if (recipe.train.epochs > 0) {

@@ -108,23 +108,27 @@ std::int64_t IntegerNetwork::weight_bytes() const {
 }
 
 void IntegerNetwork::run_all(const Tensor& images, Tensor& logits) {
+  logits.resize(images.batch(), {outputs()});
+  run_range(images, 0, images.batch(), logits);
+}
+
+void IntegerNetwork::run_range(const Tensor& images, int first, int count, Tensor& logits) {
   const quant::Shape shape = input();
   base::require(images.shape() == shape, "integer network: images of another shape");
-  logits.resize(images.batch(), {outputs()});
-  for (int first = 0; first < images.batch(); first += batch_) {
-    const int count = std::min(batch_, images.batch() - first);
-    if (count == batch_) {
+  for (int end = first + count; first < end; first += batch_) {
+    const int some = std::min(batch_, end - first);
+    if (some == batch_) {
       run(images.sample(first), logits.sample(first));
-    } else {
-      if (rest_images_.batch() == 0) {
-        rest_images_.resize(batch_, shape);
-        rest_images_.fill(0.0f);
-        rest_logits_.resize(batch_, {outputs()});
-      }
-      std::copy_n(images.sample(first), count * shape.elements(), rest_images_.data());
-      run(rest_images_.data(), rest_logits_.data());
-      std::copy_n(rest_logits_.data(), count * outputs(), logits.sample(first));
+      continue;
     }
+    if (rest_images_.batch() == 0) {
+      rest_images_.resize(batch_, shape);
+      rest_images_.fill(0.0f);
+      rest_logits_.resize(batch_, {outputs()});
+    }
+    std::copy_n(images.sample(first), some * shape.elements(), rest_images_.data());
+    run(rest_images_.data(), rest_logits_.data());
+    std::copy_n(rest_logits_.data(), some * outputs(), logits.sample(first));
   }
 }
 

@@ -40,6 +40,8 @@ class IntegerNetwork {
   /// Any number of images, a batch at a time; the last one is filled up with images that do not count.
   /// `logits` is resized.
   void run_all(const Tensor& images, Tensor& logits);
+  /// Those of `images` from `first` on; `logits` has a row for each of `images` already.
+  void run_range(const Tensor& images, int first, int count, Tensor& logits);
 
   /// The steps that run() runs, in order, and each one alone, for whoever times them:
   /// `run_step(0) ... run_step(steps().size() - 1)` is run(). A step reads what earlier ones have left.

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "trainer/arithmetic.hpp"
+
 namespace bitsmith::trainer {
 
 enum class DataFormat { fashion_mnist, idx, cifar10, hdf5 };
@@ -33,6 +35,8 @@ struct TrainOptions {
   double epochs = 10;  ///< over the training part; fractions allowed
   int batch = 128;
   int shards = 4;  ///< parts of a batch, each on one thread; part of the result, unlike the thread count
+  /// Of products. The integer forward is that of quantized layers alone.
+  Arithmetic arithmetic = {ForwardArithmetic::integer, BackwardArithmetic::fp32};
   OptimizerKind optimizer = OptimizerKind::sgd;
   double learning_rate = 0.1;
   double momentum = 0.9;              ///< sgd

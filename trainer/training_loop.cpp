@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "quant/base/error.hpp"
+#include "trainer/integer_evaluation.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/schedule.hpp"
 
@@ -37,6 +38,7 @@ TrainState train(Network& network, BatchSource& source, const TrainOptions& opti
                  TrainState state) {
   check_source(network, source);
   network.set_shards(options.shards);
+  network.set_arithmetic(options.arithmetic);
   const std::int64_t per_epoch = source.batches_per_epoch();
   state.total = total_steps(options, per_epoch);
   const Schedule schedule(options, per_epoch, state.total);
@@ -99,6 +101,11 @@ EvaluationResult evaluate_logits(BatchSource& source,
 
 EvaluationResult evaluate(Network& network, BatchSource& source) {
   check_source(network, source);
+  if (IntegerEvaluation::serves(network)) {
+    IntegerEvaluation integers(network);
+    return evaluate_logits(source,
+                           [&](const Tensor& images) -> const Tensor& { return integers.logits(images); });
+  }
   return evaluate_logits(
       source, [&](const Tensor& images) -> const Tensor& { return network.forward(images, Mode::evaluate); });
 }

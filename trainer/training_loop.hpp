@@ -45,7 +45,8 @@ struct EvaluationResult {
 EvaluationResult evaluate_logits(BatchSource& source,
                                  const std::function<const Tensor&(const Tensor& images)>& logits_of);
 
-/// One pass over the source in evaluate mode.
+/// One pass over the source in evaluate mode; where IntegerEvaluation serves the network, in the integers
+/// that will be deployed.
 EvaluationResult evaluate(Network& network, BatchSource& source);
 
 }  // namespace bitsmith::trainer

@@ -12,6 +12,7 @@ trainer::TrainOptions default_finetune_options() {
   trainer::TrainOptions options;
   options.epochs = 3;
   options.learning_rate = 0.01;
+  options.arithmetic.backward = trainer::BackwardArithmetic::bf16;
   return options;
 }
 

@@ -83,6 +83,18 @@ void visit_fields(FieldVisitor& visitor, trainer::TrainOptions& options) {
        .meaning = "parts of a batch, each computed by one thread; part of the result, unlike `threads`",
        .range = between(1, 256)},
       &options.shards);
+  visit_choice(visitor,
+               {.name = "forward",
+                .meaning = "what products are computed in: integer multiplies the deployed integers of "
+                           "quantized layers, and leaves others in fp32; a CPU without the instructions uses "
+                           "fp32",
+                .choices = {"integer", "bf16", "fp32"}},
+               options.arithmetic.forward);
+  visit_choice(visitor,
+               {.name = "backward",
+                .meaning = "likewise, of the gradients; sums are fp32 in either",
+                .choices = {"bf16", "fp32"}},
+               options.arithmetic.backward);
   visit_choice(
       visitor,
       {.name = "optimizer", .meaning = "how steps are made of gradients", .choices = {"sgd", "adam"}},

@@ -53,6 +53,7 @@ class BuiltinScoring final : public Scoring {
             config.evaluator.builtin, config.train,
             std::max<std::int64_t>(1, data.train().images() / config.evaluator.builtin.batch))),
         evaluator_(candidates_, short_recipe_, seed_, make_fingerprint()) {
+    short_recipe_.train.arithmetic = config.finetune.arithmetic;
     long_recipe_.train = config.finetune;
     long_recipe_.recalibration_images = config.evaluator.builtin.recalibration_images;
   }

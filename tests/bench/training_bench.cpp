@@ -26,6 +26,8 @@
 #include "trainer/network.hpp"
 #include "trainer/networks/networks.hpp"
 #include "trainer/optimizer.hpp"
+#include "trainer/tensor_source.hpp"
+#include "trainer/training_loop.hpp"
 
 namespace {
 
@@ -114,11 +116,12 @@ void run(const Settings& settings) {
   network.set_arithmetic(mode.arithmetic);
 
   const bool training = mode.training;
-  trainer::Tensor images(training ? settings.batch : kEvaluationBatch, {1, side, side}), gradient;
+  trainer::Tensor images(training ? settings.batch : kEvaluationImages, {1, side, side}), gradient;
   base::Rng rng(1);
   for (std::int64_t i = 0; i < images.elements(); ++i) images.data()[i] = static_cast<float>(rng.normal());
   std::vector<int> labels(static_cast<std::size_t>(images.batch()));
   for (int& label : labels) label = static_cast<int>(rng.below(kClasses));
+  trainer::TensorSource source(images, labels, kClasses, kEvaluationBatch);
   trainer::TrainOptions options;
   options.learning_rate = 0.01;
   const auto optimizer = trainer::make_optimizer(options);
@@ -132,7 +135,7 @@ void run(const Settings& settings) {
     if (training)
       for (int i = 0; i < kSteps; ++i) train_step();
     else
-      for (int i = 0; i < kEvaluationImages / kEvaluationBatch; ++i) network.forward(images, Mode::evaluate);
+      evaluate(network, source);
   };
   work();
   const Rates r = measure(settings.reps, training ? kSteps * settings.batch : kEvaluationImages, work);
