@@ -80,9 +80,10 @@ std::vector<KeyDescription> describe_config(std::string_view path) {
     if (key.path == path || key.path.starts_with(below)) selected.push_back(key);
   }
   if (!selected.empty()) return selected;
-  std::string nearest = base::nearest_name(path, names);
+  std::string nearest;  // the right word without its group, before a similar one
   for (const std::string& name : names)
     if (nearest.empty() && name.ends_with("." + std::string(path))) nearest = name;
+  if (nearest.empty()) nearest = base::nearest_name(path, names);
   throw base::UserError(fmt::format(
       "there is no key '{}'{}", path,
       nearest.empty() ? "; `bitsmith describe` lists all" : fmt::format(", did you mean '{}'?", nearest)));

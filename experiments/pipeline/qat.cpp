@@ -189,9 +189,12 @@ class QatRun {
 
   void evaluate(trainer::Network& network, std::optional<trainer::IntegerNetwork>& deployed,
                 const trainer::DataPart& part, QatAccuracy& result) const {
-    result.simulated = accuracy(network, part);
-    if (!deployed) return;
     trainer::EvaluationSource images(part, kBatch);
+    const auto simulated = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
+      return network.forward(batch, trainer::Mode::evaluate);
+    };
+    result.simulated = trainer::evaluate_logits(images, simulated).accuracy;
+    if (!deployed) return;
     result.on_integers = test_deployed(network, *deployed, images);
   }
 

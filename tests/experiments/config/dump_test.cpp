@@ -82,7 +82,8 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
 
 BOOST_AUTO_TEST_CASE(what_single_layers_have_survives_dump_and_parse) {
   const std::string text =
-      "qat: {weights: 4}\nquantization:\n  layers:\n    layer1.0.conv1: {weight_method: ttq, "
+      "network: {name: resnet20}\nqat: {weights: 4}\nquantization:\n  layers:\n    layer1.0.conv1: "
+      "{weight_method: ttq, "
       "weight_bits: ttq, activation_bits: 6}\n    fc: {weight_bits: 32, activation_bits: 32}\n";
   const Config config = parse_config(text, "c.yaml");
   const auto& layers = config.quantization.layers;

@@ -16,6 +16,7 @@
 #include "trainer/networks/networks.hpp"
 #include "trainer/qat.hpp"
 #include "trainer/qat/activation_method.hpp"
+#include "trainer/qat/choose_methods.hpp"
 #include "trainer/tensor_source.hpp"
 #include "trainer/training_loop.hpp"
 
@@ -104,6 +105,7 @@ BOOST_AUTO_TEST_CASE(learned_numbers_are_trained_and_survive_clones_and_checkpoi
     BOOST_TEST(trained.logits_of(clone) == logits, boost::test_tools::per_element());
     save_checkpoint(folder / "a.h5", trained.network, {});
     Network loaded(trained.network.info(), 99, 2);
+    loaded.set_arithmetic(trained.network.arithmetic());
     load_checkpoint(folder / "a.h5", loaded);
     BOOST_TEST(trained.logits_of(loaded) == logits, boost::test_tools::per_element());
     // Calibrating sets quantization aside and brings all of it back.
@@ -178,6 +180,28 @@ BOOST_AUTO_TEST_CASE(what_gives_integers_is_deployed_and_the_rest_refused_with_i
         return std::string(e.what()).find("layer1.0.conv1: activation_method lsq_plus") == 0;
       });
   }
+}
+
+BOOST_AUTO_TEST_CASE(signs_of_signed_inputs_are_for_layers_that_name_them_and_not_deployed) {
+  Network network(test::two_layers(), 1);
+  quant::QuantizationOptions options;
+  options.activation_method = ActivationMethod::binary;
+  LayerQuantization q;
+  choose_methods(network.info(), 1, {4, 2}, options, q);
+  BOOST_CHECK(q.activation_method == ActivationMethod::straight_through);
+  quant::LayerOverride own;
+  own.layer = "second";
+  own.activation_method = ActivationMethod::binary;
+  options.layers = {own};
+  choose_methods(network.info(), 1, {4, 2}, options, q);
+  BOOST_CHECK(q.activation_method == ActivationMethod::binary);
+  q.weight_format = 4;
+  q.activation_bits = 2;
+  network.set_quantization(1, q);
+  const quant::Plan plan = quant::lower(network.info(), {{{32, 32}, {4, 2}}});
+  BOOST_CHECK_EXCEPTION(deploy(network, plan), base::UserError, [](const auto& e) {
+    return std::string(e.what()).find("second: activation_method binary") == 0;
+  });
 }
 
 BOOST_AUTO_TEST_CASE(layers_that_read_the_same_tensor_share_its_step_and_add_to_its_gradient) {
