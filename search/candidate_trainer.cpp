@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "trainer/qat/phases.hpp"
 #include "trainer/training_loop.hpp"
 
 namespace bitsmith::search {
@@ -36,12 +37,19 @@ Evaluation CandidateTrainer::score(const quant::Policy& policy, const CandidateR
   network->copy_state_from(trained_);
   network->set_arithmetic(recipe.train.arithmetic);
   trainer::apply_policy(*network, policy, table_, quantization_);
+  bool frozen = quantization_.batch_norm == quant::QatBatchNorm::frozen;
   if (recipe.train.epochs > 0) {
     network->set_shards(recipe.train.shards);
     const auto source = data_.training(recipe.train.batch, seed);
-    trainer::train(*network, *source, recipe.train);
+    const trainer::QatPhases phases(policy, table_, quantization_, source->batches_per_epoch());
+    phases.enter(*network, 0);
+    trainer::TrainHooks hooks;
+    hooks.after_step = [&](std::int64_t step, double) { phases.enter(*network, step); };
+    const trainer::TrainState end = trainer::train(*network, *source, recipe.train, hooks);
+    frozen = phases.frozen_at(end.step);
+    phases.leave(*network);
   }
-  if (recipe.recalibration_images > 0)
+  if (recipe.recalibration_images > 0 && !frozen)
     trainer::recalibrate_batch_norm(*network, *data_.recalibration(), recipe.recalibration_images);
   const auto result = trainer::evaluate(*network, *data_.validation(recipe.validation_images));
   if (keep != nullptr) *keep = std::make_unique<trainer::Network>(network->clone());

@@ -59,11 +59,13 @@ class Deployment {
                     "deploy: the network does not compute under the plan's policy");
       base::require(!q.quantizes_activations() || q.activation_signed == info_.layers[i].input_signed,
                     "deploy: a layer's input has the other sign");
-      if (q.quantizes_activations() && q.learned.input_offset != nullptr)
-        throw base::UserError(fmt::format(
-            "{}: activation_method {} learns an offset of its input, which no integer kernel multiplies; "
-            "choose lsq or pact to run it on integers",
-            info_.layers[i].name, quant::activation_method_row(q.activation_method).name));
+      if (!runs_on_integers(q))
+        throw base::UserError(
+            fmt::format("{}: activation_method {} gives what no integer kernel multiplies ({}); choose lsq "
+                        "or pact to run it "
+                        "on integers",
+                        info_.layers[i].name, quant::activation_method_row(q.activation_method).name,
+                        q.learned.input_offset != nullptr ? "an offset" : "signs of signed inputs"));
     }
   }
 

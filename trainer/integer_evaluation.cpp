@@ -6,6 +6,7 @@
 #include "quant/plan.hpp"
 #include "trainer/deployed_model.hpp"
 #include "trainer/parts.hpp"
+#include "trainer/qat/activation_method.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -28,7 +29,9 @@ bool IntegerEvaluation::serves(const Network& network) {
   if (network.arithmetic().forward != ForwardArithmetic::integer || !policy_of(network).quantizes())
     return false;
   for (std::size_t i = 0; i < network.info().layers.size(); ++i)
-    if (network.quantization(static_cast<int>(i)).activation_dynamic) return false;
+    if (const LayerQuantization& q = network.quantization(static_cast<int>(i));
+        q.activation_dynamic || !runs_on_integers(q))
+      return false;
   return true;
 }
 

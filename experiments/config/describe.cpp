@@ -34,6 +34,7 @@ struct DefaultText {
     return field.choices.at(static_cast<std::size_t>(choice.value));
   }
   std::string operator()(const std::vector<Constraint>*) const { return "{}"; }
+  std::string operator()(const std::vector<quant::LayerOverride>*) const { return "{}"; }
 };
 
 class Describer : public FieldVisitor {
@@ -50,7 +51,7 @@ class Describer : public FieldVisitor {
   void visit(const Field& field, FieldValue value) override {
     std::string meaning(field.meaning);
     std::string shown = std::visit(DefaultText{field}, value);
-    if (!field.empty.empty() && (shown == "[]" || shown == "\"\""))
+    if (!field.empty.empty() && (shown == "[]" || shown == "{}" || shown == "\"\""))
       shown += " (" + std::string(field.empty) + ")";
     keys_.push_back({prefix_ + std::string(field.name), field.type_name(value), field.required ? "" : shown,
                      field.allowed(value), std::string(field.unit), std::move(meaning), field.required});
@@ -79,9 +80,10 @@ std::vector<KeyDescription> describe_config(std::string_view path) {
     if (key.path == path || key.path.starts_with(below)) selected.push_back(key);
   }
   if (!selected.empty()) return selected;
-  std::string nearest = base::nearest_name(path, names);
+  std::string nearest;  // the right word without its group, before a similar one
   for (const std::string& name : names)
     if (nearest.empty() && name.ends_with("." + std::string(path))) nearest = name;
+  if (nearest.empty()) nearest = base::nearest_name(path, names);
   throw base::UserError(fmt::format(
       "there is no key '{}'{}", path,
       nearest.empty() ? "; `bitsmith describe` lists all" : fmt::format(", did you mean '{}'?", nearest)));

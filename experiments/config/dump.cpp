@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "experiments/config/fields.hpp"
+#include "experiments/config/layer_overrides.hpp"
 #include "quant/base/hash.hpp"
 
 namespace bitsmith::experiments {
@@ -28,6 +29,9 @@ struct ToYaml {
   }
   base::YamlNode operator()(const Choice& choice) const {
     return base::yaml_string(field.choices.at(static_cast<std::size_t>(choice.value)));
+  }
+  base::YamlNode operator()(const std::vector<quant::LayerOverride>* layers) const {
+    return layer_overrides_yaml(*layers);
   }
   base::YamlNode operator()(const std::vector<Constraint>* constraints) const {
     base::YamlNode map = base::yaml_map();

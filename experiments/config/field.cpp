@@ -55,6 +55,7 @@ struct TypeName {
   std::string operator()(std::vector<quant::Format>*) const { return "list of formats"; }
   std::string operator()(const Choice&) const { return "word"; }
   std::string operator()(std::vector<Constraint>*) const { return "map of bounds"; }
+  std::string operator()(std::vector<quant::LayerOverride>*) const { return "map of layers"; }
 };
 
 struct AllowedText {
@@ -75,6 +76,10 @@ struct AllowedText {
   std::string operator()(quant::Format*) const { return field.formats; }
   std::string operator()(std::vector<quant::Format>*) const { return list_text(field, field.formats); }
   std::string operator()(const Choice&) const { return base::join_names(field.choices); }
+  std::string operator()(std::vector<quant::LayerOverride>*) const {
+    return "a map of layers' names to maps of weight_method, activation_method, weight_bits (or a format), "
+           "activation_bits";
+  }
   std::string operator()(std::vector<Constraint>*) const {
     return "a map of size, bops, latency or a metric of the hardware program to bounds like 0.5x or 1.2 ms";
   }

@@ -10,6 +10,7 @@
 
 #include "experiments/config/constraint.hpp"
 #include "quant/formats/format.hpp"
+#include "quant/options.hpp"
 
 namespace bitsmith::experiments {
 
@@ -37,7 +38,7 @@ struct Choice {
 /// The variable behind a field.
 using FieldValue = std::variant<bool*, int*, double*, std::string*, std::vector<int>*, std::vector<double>*,
                                 std::vector<std::string>*, quant::Format*, std::vector<quant::Format>*,
-                                Choice, std::vector<Constraint>*>;
+                                Choice, std::vector<Constraint>*, std::vector<quant::LayerOverride>*>;
 
 /// All that is to be said of a key of the configuration, once.
 struct Field {

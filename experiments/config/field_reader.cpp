@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "experiments/config/layer_overrides.hpp"
 #include "quant/base/nearest.hpp"
 #include "quant/policy.hpp"
 
@@ -48,6 +49,14 @@ class ValueReader {
     if (!read_text(&word, node_, path_)) return;
     choice.assign(static_cast<int>(std::find(field_.choices.begin(), field_.choices.end(), word) -
                                    field_.choices.begin()));
+  }
+  void operator()(std::vector<quant::LayerOverride>* target) const {
+    if (!node_.is_map()) return refuse(node_, path_);
+    target->clear();
+    for (const base::YamlEntry& entry : node_.entries) {
+      places_.found(path_ + "." + entry.key, entry.key_mark);
+      target->push_back(read_layer_override(entry, path_, places_));
+    }
   }
   void operator()(std::vector<Constraint>* target) const {
     if (!node_.is_map()) return refuse(node_, path_);

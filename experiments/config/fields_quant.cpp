@@ -58,6 +58,11 @@ void visit_fields(FieldVisitor& visitor, quant::QuantizationOptions& options) {
                 .meaning = "how training quantizes layers' inputs, likewise; bitnet: qat alone",
                 .choices = quant::activation_method_names()},
                options.activation_method);
+  visitor.visit(
+      {.name = "layers",
+       .meaning = "what single layers have in place of the methods above, and (in qat) of their bits",
+       .empty = "nothing"},
+      &options.layers);
   visit_choice(
       visitor,
       {.name = "batch_norm",

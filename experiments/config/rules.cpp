@@ -139,7 +139,8 @@ void check_output(Rules& rules, const Config& config) {
   };
   for (const std::string& input : inputs)
     if (!input.empty())
-      rules.require(!same(output, input) && !same(fs::path(output).replace_extension(".network.h5"), input),
+      rules.require(!same(output, input) && !same(fs::path(output).replace_extension(".network.h5"), input) &&
+                        !same(fs::path(output).replace_extension(".qat.h5"), input),
                     {"output"},
                     fmt::format("would replace '{}', which the run reads; choose another", input));
 }
@@ -298,6 +299,41 @@ void check_qat(Rules& rules, const Config& config, bool given) {
                   *problem + " (qat.activations)");
 }
 
+/// Single layers' methods must serve whatever a search may choose; their bits are the search's.
+void check_methods_in_search(Rules& rules, const Config& config) {
+  const auto gives_integers = [&](quant::ActivationMethod method, const std::string& path) {
+    const quant::ActivationMethodRow& row = quant::activation_method_row(method);
+    rules.require(
+        row.integers, {path, "quantization.layers"},
+        fmt::format("{} gives no integers at a scale that is known beforehand, and a run deploys its "
+                    "winner; bitsmith qat takes it",
+                    row.name));
+  };
+  gives_integers(config.quantization.activation_method, "quantization.activation_method");
+  std::vector<quant::Format> weights = config.search.weight_bits, inputs = config.search.activation_bits;
+  for (int uniform : {8, 6, 4}) {  // what every run compares with
+    weights.emplace_back(uniform);
+    inputs.emplace_back(uniform);
+  }
+  for (const quant::LayerOverride& own : config.quantization.layers) {
+    const std::string path = "quantization.layers." + own.layer;
+    rules.require(
+        !own.weight_format && !own.activation_format, {path, "quantization.layers"},
+        "a search chooses the bits; remove weight_bits and activation_bits (bitsmith qat takes them)");
+    if (own.activation_method) gives_integers(*own.activation_method, path);
+    std::optional<std::string> problem;
+    for (quant::Format format : weights)
+      if (own.weight_method && !problem) problem = quant::weight_objection(*own.weight_method, format);
+    for (quant::Format format : inputs)
+      if (own.activation_method && !problem)
+        problem = quant::activation_objection(*own.activation_method, format, false);
+    rules.require(!problem, {path, "quantization.layers"},
+                  problem.value_or("") +
+                      ", and a run may give it that; name it for all layers instead: where "
+                      "it does not serve, layers train straight through");
+  }
+}
+
 void check_search(Rules& rules, const search::SearchOptions& search) {
   rules.require(
       search.warmup_episodes < search.episodes, {"search.warmup_episodes", "search.episodes"},
@@ -333,6 +369,7 @@ void check_rules(const Config& config, Places& places) {
   check_ptq(rules, config.ptq);
   check_qat(rules, config, places.given("qat"));
   const bool searches = !config.constraints.empty() || !(places.given("ptq") || places.given("qat"));
+  if (searches) check_methods_in_search(rules, config);
   check_evaluator(rules, config, searches);
   check_hardware(rules, config);
   rules.require(!config.constraints.empty() || !searches, {"constraint"},

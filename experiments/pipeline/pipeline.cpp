@@ -27,6 +27,7 @@
 #include "search/budget.hpp"
 #include "trainer/data/data.hpp"
 #include "trainer/networks/networks.hpp"
+#include "trainer/qat/choose_methods.hpp"
 
 namespace bitsmith::experiments {
 namespace {
@@ -104,6 +105,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   reporter.stage("data");
   const trainer::Data data(config.data);
   const quant::NetworkInfo network = build_network(config.network, data.shape(), data.classes());
+  trainer::check_layer_names(network, config.quantization);
   results.network = network.name;
   results.layers = network.layers;
 

@@ -151,7 +151,7 @@ class QatRun {
     };
     const trainer::TrainState end =
         trainer::train(network, source, config_.finetune, hooks, std::move(start));
-    network.observe_inputs(false);
+    phases.leave(network);
     if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
       trainer::EvaluationSource images(data_.train(), config_.finetune.batch);
       trainer::recalibrate_batch_norm(network, images, config_.qat.recalibration_images);
@@ -188,9 +188,12 @@ class QatRun {
 
   void evaluate(trainer::Network& network, std::optional<trainer::IntegerNetwork>& deployed,
                 const trainer::DataPart& part, QatAccuracy& result) const {
-    result.simulated = accuracy(network, part);
-    if (!deployed) return;
     trainer::EvaluationSource images(part, kBatch);
+    const auto simulated = [&](const trainer::Tensor& batch) -> const trainer::Tensor& {
+      return network.forward(batch, trainer::Mode::evaluate);
+    };
+    result.simulated = trainer::evaluate_logits(images, simulated).accuracy;
+    if (!deployed) return;
     result.on_integers = test_deployed(network, *deployed, images);
   }
 

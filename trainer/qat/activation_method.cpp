@@ -26,6 +26,12 @@ float input_scale(const LayerQuantization& q) {
   return q.activation_scale;
 }
 
+bool runs_on_integers(const LayerQuantization& q) {
+  if (!q.quantizes_activations()) return true;
+  const bool signs = q.activation_method == ActivationMethod::binary && q.activation_signed;
+  return q.activation_method != ActivationMethod::lsq_plus && !signs;
+}
+
 std::vector<LearnedParameter> input_parameters(const LayerQuantization& q) {
   if (!q.quantizes_activations()) return {};
   const float step = q.activation_scale, clip = step * static_cast<float>(range_of(q).high);

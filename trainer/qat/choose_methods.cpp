@@ -48,7 +48,9 @@ void choose_methods(const quant::NetworkInfo& info, int layer, quant::LayerForma
   const int bits = formats.activation.code();
   const bool given = !formats.activation.is_float() && has_given_input_scale(info, layer, bits);
   const bool dynamic = q.activation_method == ActivationMethod::bitnet;
-  if (given && !dynamic) q.activation_method = ActivationMethod::straight_through;
+  // Signs of signed inputs have no integer kernel: only where they are asked for by name.
+  const bool signs = q.activation_method == ActivationMethod::binary && of.input_signed && !inputs;
+  if ((given && !dynamic) || signs) q.activation_method = ActivationMethod::straight_through;
   q.folds_batch_norm = options.batch_norm == quant::QatBatchNorm::folded && formats.weight.is_integer() &&
                        q.weight_method == WeightMethod::straight_through;
   q.observes_input = options.observer_epochs > 0 && !formats.activation.is_float() && !given &&

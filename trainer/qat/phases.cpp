@@ -46,6 +46,12 @@ bool QatPhases::frozen_at(std::int64_t step) const {
   return options_.freeze_batch_norm_epochs > 0 && step >= steps(options_.freeze_batch_norm_epochs);
 }
 
+void QatPhases::leave(Network& network) const {
+  if (!computes_under(network, policy_)) apply_policy(network, policy_, table_, options_);
+  network.freeze_batch_norms(false);
+  network.observe_inputs(false);
+}
+
 void QatPhases::enter(Network& network, std::int64_t step) const {
   const quant::Policy policy = policy_at(step);
   if (!computes_under(network, policy)) apply_policy(network, policy, table_, options_);

@@ -20,6 +20,9 @@ class QatPhases {
 
   /// Before the training step of that number; the network computes under the policy, or a stage of it.
   void enter(Network& network, std::int64_t step) const;
+  /// After the last step: under the policy itself, whatever stage the training ended in; nothing is frozen or
+  /// observed any more.
+  void leave(Network& network) const;
   /// The policy that the step trains.
   quant::Policy policy_at(std::int64_t step) const;
   /// Whether batch norms are frozen then: what has been trained with its running statistics keeps them.

@@ -42,6 +42,13 @@ class Changer : public FieldVisitor {
     void operator()(const Choice& choice) const {
       choice.assign((choice.value + 1) % static_cast<int>(field.choices.size()));
     }
+    void operator()(std::vector<bitsmith::quant::LayerOverride>* layers) const {
+      bitsmith::quant::LayerOverride own;
+      own.layer = "layer1.0.conv1";
+      own.weight_method = bitsmith::quant::WeightMethod::lsq;
+      own.activation_method = bitsmith::quant::ActivationMethod::pact;
+      *layers = {own};
+    }
     void operator()(std::vector<Constraint>* constraints) const {
       *constraints = {{"latency", 1.0 / 3, false}};
     }
@@ -74,6 +81,23 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
   changed.data.train_images = 0;
   const std::string text = dump_config(changed);
   BOOST_TEST(dump_config(parse_config(text, "dump")) == text);
+}
+
+BOOST_AUTO_TEST_CASE(what_single_layers_have_survives_dump_and_parse) {
+  const std::string text =
+      "network: {name: resnet20}\nqat: {weights: 4}\nquantization:\n  layers:\n    layer1.0.conv1: "
+      "{weight_method: ttq, "
+      "weight_bits: ttq, activation_bits: 6}\n    fc: {weight_bits: 32, activation_bits: 32}\n";
+  const Config config = parse_config(text, "c.yaml");
+  const auto& layers = config.quantization.layers;
+  BOOST_REQUIRE(layers.size() == 2u);
+  BOOST_TEST(layers[0].layer == "layer1.0.conv1");
+  BOOST_CHECK(layers[0].weight_method == bitsmith::quant::WeightMethod::ttq);
+  BOOST_CHECK(layers[0].weight_format == bitsmith::quant::kTtq);
+  BOOST_CHECK(!layers[0].activation_method);
+  BOOST_CHECK(layers[1].weight_format == bitsmith::quant::Format(32));
+  const std::string dumped = dump_config(config);
+  BOOST_TEST(dump_config(parse_config(dumped, "dump")) == dumped);
 }
 
 BOOST_AUTO_TEST_CASE(the_identity_leaves_out_what_cannot_change_a_result) {

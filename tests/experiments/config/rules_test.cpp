@@ -54,6 +54,32 @@ BOOST_AUTO_TEST_CASE(rules_between_keys_say_how_to_repair) {
              "make evaluator.validation_images at most data.validation_images");
 }
 
+BOOST_AUTO_TEST_CASE(methods_of_training_fit_what_they_are_to_train) {
+  BOOST_TEST(problem_of("quantization: {activation_method: bitnet}\n") ==
+             "c.yaml:3:16: quantization.activation_method: bitnet gives no integers at a scale that is known "
+             "beforehand, and a run deploys its winner; bitsmith qat takes it");
+  BOOST_TEST(
+      problem_of("quantization: {layers: {conv1: {weight_method: bwn}}}\n") ==
+      "c.yaml:3:25: quantization.layers.conv1: weight_method bwn does not serve weights in 2; it serves "
+      "binary, and a run may give it that; name it for all layers instead: where it does not serve, "
+      "layers train straight through");
+  BOOST_TEST(problem_of("quantization: {layers: {conv1: {weight_bits: 4}}}\n") ==
+             "c.yaml:3:25: quantization.layers.conv1: a search chooses the bits; remove weight_bits and "
+             "activation_bits (bitsmith qat takes them)");
+  BOOST_TEST(problem_of("quantization: {batch_norm: folded, weight_method: lsq}\n") ==
+             "c.yaml:3:16: quantization.batch_norm: folded goes with weight_method straight_through alone; "
+             "choose one of the two");
+  BOOST_TEST(problem_of("quantization: {batch_norm: frozen, freeze_batch_norm_epochs: 2}\n") ==
+             "c.yaml:3:36: quantization.freeze_batch_norm_epochs: batch_norm: frozen freezes from the "
+             "beginning; remove one of the two");
+  BOOST_TEST(
+      problem_of("quantization: {progressive_bits: [6, 8]}\n") ==
+      "c.yaml:3:38: quantization.progressive_bits[1]: got 8 after 6; write the bits in descending order, "
+      "each once");
+  BOOST_TEST(problem_of("qat: {policy: a.yaml, weights: 2}\n") ==
+             "c.yaml:3:23: qat.weights: qat.policy says the bits of every layer; remove one of the two");
+}
+
 BOOST_AUTO_TEST_CASE(results_replace_nothing_that_the_run_reads) {
   BOOST_TEST(problem_of("output: my.yaml\n") ==
              "c.yaml:3:1: output: got 'my.yaml', allowed: a file name that ends in .h5 or .hdf5");

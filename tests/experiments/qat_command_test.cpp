@@ -1,0 +1,135 @@
+// `bitsmith qat` as a user runs it, on images small enough for seconds.
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "quant/base/file.hpp"
+#include "quant/base/subprocess.hpp"
+#include "tests/experiments/quadrant_images.hpp"
+#include "tests/quant/base/temporary_folder.hpp"
+
+using namespace bitsmith;
+using nlohmann::json;
+
+namespace {
+
+constexpr double kTimeout_s = 300;
+
+class Experiment {
+ public:
+  Experiment() {
+    tests::write_images(folder / "train.h5", 480, 1);
+    tests::write_images(folder / "test.h5", 120, 2);
+    std::ofstream(path("tiny.yaml")) << "seed: 3\n"
+                                        "network: {name: cnn_small}\n"
+                                        "data: {format: hdf5, train_files: ["
+                                     << path("train.h5") << "], test_files: [" << path("test.h5")
+                                     << "], validation_images: 160}\n"
+                                        "train: {epochs: 3, batch: 32, learning_rate: 0.05}\n"
+                                        "quantization: {calibration_images: 32, weight_method: lsq, "
+                                        "activation_method: lsq}\n"
+                                        "finetune: {epochs: 2, batch: 32, learning_rate: 0.05}\n"
+                                        "qat: {weights: 4, activations: 4}\n";
+  }
+  base::ProcessResult says(std::vector<std::string> words) const {
+    std::vector<std::string> command{BITSMITH_EXECUTABLE, "qat", path("tiny.yaml"), "--output", path("a.h5")};
+    command.insert(command.end(), words.begin(), words.end());
+    return base::run_process(command, "", kTimeout_s);
+  }
+  json run(std::vector<std::string> words = {}) const {
+    words.emplace_back("--json");
+    const auto result = says(std::move(words));
+    BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.err);
+    return json::parse(result.out);
+  }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
+
+  tests::TemporaryFolder folder;
+};
+
+json essence(json report) {
+  report.erase("config");
+  return report;
+}
+
+void refuses(const Experiment& experiment, std::vector<std::string> words, const std::string& message) {
+  const auto result = experiment.says(std::move(words));
+  BOOST_TEST(result.exit_code == 2);
+  BOOST_TEST(result.err.find(message) != std::string::npos, result.err);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(qat_command)
+
+BOOST_AUTO_TEST_CASE(a_trained_network_is_trained_on_under_its_bits_and_deployed) {
+  const Experiment experiment;
+  const json report = experiment.run();
+  BOOST_TEST(report["curve"].size() == 2u);
+  BOOST_TEST(report["layers"][0]["activation_method"] == "straight_through");  // reads the images
+  BOOST_TEST(report["layers"][1]["activation_method"] == "lsq");
+  BOOST_TEST(report["layers"][1]["weight_bits"] == 4);
+  BOOST_TEST(report["layers"][0]["weight_bits"] == 8);
+  BOOST_TEST(report["test"]["agreement"].get<double>() > 0.9);
+  BOOST_TEST(report["validation"]["simulated"].get<double>() > 0.3);
+  for (const char* left : {"a.qat.bsm", "a.qat.h5", "a.qat.policy.yaml", "a.qat.json"})
+    BOOST_TEST(std::filesystem::exists(experiment.path(left)), left);
+  BOOST_TEST(json::parse(base::read_file(experiment.path("a.qat.json"))) == report);
+  // Done before: nothing is trained again, and the result is the same.
+  BOOST_TEST(essence(experiment.run()) == essence(report));
+  BOOST_TEST(essence(experiment.run({"--set", "threads=1"})) == essence(report));
+}
+
+BOOST_AUTO_TEST_CASE(fresh_weights_are_trained_under_binary_weights) {
+  const Experiment experiment;
+  const json report = experiment.run({"--set", "qat.from=scratch", "--set", "qat.weights=binary", "--set",
+                                      "quantization.weight_method=bwn"});
+  BOOST_TEST(report["validation"]["fp32"].is_null());
+  BOOST_TEST(report["layers"][1]["weight_method"] == "bwn");
+  BOOST_TEST(report["layers"][0]["weight_method"] == "straight_through");  // pinned to 8 bits
+  BOOST_TEST(report["test"]["agreement"].get<double>() > 0.9);
+}
+
+BOOST_AUTO_TEST_CASE(what_no_integer_kernel_multiplies_is_evaluated_but_not_deployed) {
+  const Experiment experiment;
+  const json report = experiment.run({"--set", "quantization.activation_method=lsq_plus"});
+  BOOST_TEST(report["model"].is_null());
+  BOOST_TEST(report["not_deployed"].get<std::string>().find("conv2: activation_method lsq_plus") == 0u);
+  BOOST_TEST(report["test"]["integers"].is_null());
+  BOOST_TEST(report["test"]["simulated"].get<double>() > 0.3);
+}
+
+BOOST_AUTO_TEST_CASE(phases_and_layers_of_their_own_run_to_the_end) {
+  const Experiment experiment;
+  const json report = experiment.run(
+      {"--set", "quantization.activation_method=bitnet", "--set",
+       "quantization.weight_method=straight_through", "--set", "quantization.progressive_bits=[8, 6]",
+       "--set", "quantization.progressive_epochs=0.5", "--set", "quantization.freeze_batch_norm_epochs=1.5",
+       "--set", "quantization.layers={conv3: {weight_method: ttq, weight_bits: ttq}}"});
+  BOOST_TEST(report["layers"][2]["weight_method"] == "ttq");
+  BOOST_TEST(report["layers"][1]["weight_bits"] == 4);
+  BOOST_TEST(report["test"]["agreement"].get<double>() > 0.9);
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused_before_anything_is_trained) {
+  const Experiment experiment;
+  refuses(experiment, {"--set", "quantization.weight_method=lsqq"}, "did you mean 'lsq'?");
+  refuses(experiment, {"--set", "quantization.weight_method=bwn"},
+          "weight_method bwn does not serve weights in 4; it serves binary");
+  refuses(experiment, {"--set", "quantization.activation_method=binary"},
+          "activation_method binary does not serve unsigned activations of 4 bits");
+  refuses(experiment, {"--set", "quantization.layers={conv2: {weight_method: bwn}}"},
+          "quantization.layers.conv2: weight_method bwn does not serve weights in 4");
+  refuses(experiment, {"--set", "quantization.layers={conv22: {weight_method: lsq}}"},
+          "did you mean 'conv2'?");
+  refuses(experiment, {"--set", "quantization.layers={conv2: {weight_metod: lsq}}"},
+          "did you mean 'weight_method'?");
+  refuses(experiment, {"--set", "quantization.batch_norm=folded"},
+          "folded goes with weight_method straight_through alone");
+  refuses(experiment, {"--set", "quantization.progressive_bits=[4, 8]"}, "descending");
+  refuses(experiment, {"--set", "quantization.observer_epochs=1"}, "ranges are observed");
+  BOOST_TEST(!std::filesystem::exists(experiment.path("a.work/trained.h5")));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
