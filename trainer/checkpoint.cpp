@@ -10,6 +10,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/hdf5.hpp"
+#include "trainer/training/checkpoint_state.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 namespace hdf5 = base::hdf5;
 
 constexpr const char* kFormat = "bitsmith checkpoint";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;  // 1 is read too
 
 std::string hash_of(const Network& network) { return fmt::format("{:016x}", network.info().hash()); }
 
@@ -25,14 +26,6 @@ hdf5::Extents extents_of(const Parameter& parameter) {
   return {parameter.shape.begin(), parameter.shape.end()};
 }
 hdf5::Extents extents_of(const Buffer& buffer) { return {buffer.value.size()}; }
-
-void write_moments(hdf5::File& file, const std::string& group, const std::vector<Parameter>& parameters,
-                   const std::vector<std::vector<float>>& moments) {
-  if (moments.empty()) return;
-  base::require(moments.size() == parameters.size(), "checkpoint: optimizer state of another network");
-  for (std::size_t i = 0; i < moments.size(); ++i)
-    file.write(group + parameters[i].name, moments[i], extents_of(parameters[i]));
-}
 
 void write_quantization(hdf5::File& file, const std::string& group, const LayerQuantization& q) {
   file.make_group(group);
@@ -46,16 +39,24 @@ void write_quantization(hdf5::File& file, const std::string& group, const LayerQ
   if (!q.weight_scales.empty()) file.write(group + "/weight_scales", q.weight_scales);
 }
 
+std::int64_t checked_version(const hdf5::File& file) {
+  const auto fail = [&](const std::string& what) {
+    throw base::UserError(fmt::format("{}: {}", file.path().string(), what));
+  };
+  if (!file.has_attribute("/", "format") || file.string_attribute("/", "format") != kFormat)
+    fail("is an HDF5 file, but not a checkpoint");
+  const std::int64_t version = file.int_attribute("/", "format_version");
+  if (version < 1 || version > kVersion)
+    fail(fmt::format("checkpoint format {}, this program reads 1 to {}", version, kVersion));
+  return version;
+}
+
 // Reads what belongs to one network, checking as it goes; names the file in every message.
 class Reader {
  public:
   Reader(const std::filesystem::path& path, const Network& network)
       : file_(hdf5::File::open(path)), network_(network) {
-    if (!file_.has_attribute("/", "format") || file_.string_attribute("/", "format") != kFormat)
-      fail("is an HDF5 file, but not a checkpoint");
-    const std::int64_t version = file_.int_attribute("/", "format_version");
-    if (version != kVersion)
-      fail(fmt::format("checkpoint format {}, this program reads {}", version, kVersion));
+    version_ = checked_version(file_);
   }
 
   const hdf5::File& file() const { return file_; }
@@ -90,12 +91,10 @@ class Reader {
           its_name(), written_for()));
   }
 
-  OptimizerState read_optimizer() const {
-    OptimizerState state;
-    state.steps = file_.int_attribute("optimizer", "steps");
-    if (file_.exists("optimizer/first")) state.first = read_all("optimizer/first", network_.parameters());
-    if (file_.exists("optimizer/second")) state.second = read_all("optimizer/second", network_.parameters());
-    return state;
+  TrainState read_state() const {
+    return read_train_state(
+        file_, version_, [&](const std::string& group) { return read_all(group, network_.parameters()); },
+        [&](const std::string& group) { return read_all(group, network_.buffers()); });
   }
 
   LayerQuantization read_quantization(const std::string& layer) const {
@@ -127,6 +126,7 @@ class Reader {
 
   hdf5::File file_;
   const Network& network_;
+  std::int64_t version_ = 0;
 };
 
 // All or, when one of them is refused, none.
@@ -151,7 +151,6 @@ void put(std::vector<std::vector<float>>&& values, std::vector<Entry>& into) {
 
 void save_checkpoint(const std::filesystem::path& path, const Network& network,
                      const Checkpoint& checkpoint) {
-  const TrainState& state = checkpoint.state;
   hdf5::write_file(path, [&](hdf5::File& file) {
     file.set_attribute("/", "format", kFormat);
     file.set_attribute("/", "format_version", kVersion);
@@ -159,17 +158,10 @@ void save_checkpoint(const std::filesystem::path& path, const Network& network,
     file.set_attribute("/", "network_hash", hash_of(network));
     file.set_attribute("/", "run_identity", checkpoint.run_identity);
     file.set_attribute("/", "seed", static_cast<std::int64_t>(checkpoint.seed));
-    file.set_attribute("/", "step", state.step);
-    file.set_attribute("/", "total_steps", state.total);
-    file.set_attribute("/", "epoch", state.epoch);
-    file.set_attribute("/", "loss", state.loss);
     for (const Parameter& p : network.parameters())
       file.write("parameters/" + p.name, p.value, extents_of(p));
     for (const Buffer& b : network.buffers()) file.write("buffers/" + b.name, b.value, extents_of(b));
-    file.make_group("optimizer");
-    file.set_attribute("optimizer", "steps", state.optimizer.steps);
-    write_moments(file, "optimizer/first/", network.parameters(), state.optimizer.first);
-    write_moments(file, "optimizer/second/", network.parameters(), state.optimizer.second);
+    write_train_state(file, network, checkpoint.state);
     const auto& layers = network.info().layers;
     for (std::size_t i = 0; i < layers.size(); ++i)
       write_quantization(file, "quantization/" + layers[i].name, network.quantization(static_cast<int>(i)));
@@ -191,11 +183,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
         fmt::format("belongs to another run ({}) than this one ({}): remove it, or choose another output",
                     checkpoint.run_identity, run_identity));
   checkpoint.seed = static_cast<std::uint64_t>(file.int_attribute("/", "seed"));
-  checkpoint.state.step = file.int_attribute("/", "step");
-  checkpoint.state.total = file.int_attribute("/", "total_steps");
-  checkpoint.state.epoch = file.double_attribute("/", "epoch");
-  checkpoint.state.loss = file.double_attribute("/", "loss");
-  checkpoint.state.optimizer = reader.read_optimizer();
+  checkpoint.state = reader.read_state();
   std::vector<LayerQuantization> quantization;
   for (const auto& layer : network.info().layers)
     quantization.push_back(reader.read_quantization(layer.name));
@@ -205,6 +193,17 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
   put(std::move(parameters), network.parameters());
   put(std::move(buffers), network.buffers());
   return checkpoint;
+}
+
+std::vector<EpochRecord> load_curve(const std::filesystem::path& path) {
+  const hdf5::File file = hdf5::File::open(path);
+  return checked_version(file) == 1 ? std::vector<EpochRecord>{} : read_curve(file);
+}
+
+void load_trained(const std::filesystem::path& path, Network& network) {
+  const Checkpoint checkpoint = load_checkpoint(path, network);
+  const NetworkNumbers& averaged = checkpoint.state.average.numbers;
+  if (!averaged.empty()) put_numbers(averaged, network);
 }
 
 }  // namespace bitsmith::trainer
