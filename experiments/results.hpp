@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <utility>
@@ -31,11 +32,20 @@ struct StageTime {
   double wall_s = 0.0, cpu_s = 0.0;
 };
 
-/// One point of the fp32 training's learning curve; NaN where it was not measured.
+/// One point of a training's learning curve; NaN where it was not measured.
 struct TrainingPoint {
   double epoch = 0.0;
-  double loss = kUnknown;
+  double learning_rate = kUnknown;    ///< of the epoch's last step
+  double loss = kUnknown;             ///< mean over the epoch
+  double accuracy = kUnknown;         ///< on the training images as they were seen, augmented
+  double validation_loss = kUnknown;  ///< cross-entropy
   double validation_accuracy = kUnknown;
+};
+
+/// The fp32 training's loss, step by step.
+struct TrainingSteps {
+  std::int64_t stride = 1;    ///< steps per entry
+  std::vector<float> losses;  ///< means over `stride` steps each
 };
 
 struct ConstraintResult {
@@ -65,8 +75,9 @@ struct MethodSummary {
   double gbops = kUnknown;
   double mean_weight_bits = kUnknown;
   double mean_activation_bits = kUnknown;
-  int evaluations = -1;  ///< candidate policies evaluated to find it
-  quant::Policy policy;  ///< no layers: the method found none
+  int evaluations = -1;                   ///< candidate policies evaluated to find it
+  quant::Policy policy;                   ///< no layers: the method found none
+  std::vector<TrainingPoint> finetuning;  ///< the policy's long fine-tune; empty where there was none
 };
 
 /// What one layer of the winner costs.
@@ -103,6 +114,7 @@ struct RunResults {
   std::vector<hwmodels::Metric> metrics;
   std::vector<ConstraintResult> constraints;
   std::vector<TrainingPoint> training;
+  TrainingSteps training_steps;
   std::vector<SearchHistory> searches;
   std::vector<MethodSummary> methods;
   Winner winner;

@@ -7,7 +7,7 @@
 namespace bitsmith::experiments {
 
 /// The version of the layout that experiments/README.md documents. A reader refuses files of a newer one.
-inline constexpr int kResultsSchema = 3;
+inline constexpr int kResultsSchema = 4;
 
 /// Replaces `path`, whole. Throws InternalError for results that contradict themselves (a policy or a cost
 /// row of another length than the network's layers or metrics), UserError when the file cannot be written.

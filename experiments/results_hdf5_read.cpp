@@ -163,13 +163,28 @@ void read_constraints(const File& file, RunResults& results) {
         {names[i], specs[i], metrics[i], units[i], limits[i], values[i], met[i] != 0});
 }
 
-void read_training(const File& file, RunResults& results) {
-  Table table(file, "training");
-  const auto epochs = table.first_numbers<double>("epoch");
-  const auto losses = table.numbers<double>("loss");
-  const auto accuracies = table.numbers<double>("validation_accuracy");
-  for (std::size_t i = 0; i < epochs.size(); ++i)
-    results.training.push_back({epochs[i], losses[i], accuracies[i]});
+std::vector<TrainingPoint> read_curve(const File& file, std::int64_t schema, const std::string& group) {
+  Table table(file, group);
+  std::vector<TrainingPoint> curve;
+  for (const double epoch : table.first_numbers<double>("epoch")) curve.push_back({epoch});
+  const auto number = [&](const char* name, double TrainingPoint::*which) {
+    const auto values = table.numbers<double>(name);
+    for (std::size_t i = 0; i < values.size(); ++i) curve[i].*which = values[i];
+  };
+  number("loss", &TrainingPoint::loss);
+  number("validation_accuracy", &TrainingPoint::validation_accuracy);
+  if (schema < 4) return curve;
+  number("learning_rate", &TrainingPoint::learning_rate);
+  number("accuracy", &TrainingPoint::accuracy);
+  number("validation_loss", &TrainingPoint::validation_loss);
+  return curve;
+}
+
+void read_training(const File& file, std::int64_t schema, RunResults& results) {
+  results.training = read_curve(file, schema, "training");
+  if (schema < 4) return;
+  Table steps(file, "training_steps");
+  results.training_steps = {steps.integer("stride"), steps.first_numbers<float>("loss")};
 }
 
 SearchHistory read_search(const File& file, const std::string& group, const RunResults& results) {
@@ -199,7 +214,7 @@ SearchHistory read_search(const File& file, const std::string& group, const RunR
   return history;
 }
 
-void read_methods(const File& file, RunResults& results) {
+void read_methods(const File& file, std::int64_t schema, RunResults& results) {
   Table table(file, "methods");
   const auto names = table.first_strings("name");
   for (const std::string& name : names) results.methods.emplace_back().name = name;
@@ -221,6 +236,8 @@ void read_methods(const File& file, RunResults& results) {
     results.methods[i].within_budget = within[i] != 0;
     results.methods[i].evaluations = evaluations[i];
     results.methods[i].policy = std::move(policies[i]);
+    if (schema >= 4)
+      results.methods[i].finetuning = read_curve(file, schema, fmt::format("finetuning/{}", i));
   }
 }
 
@@ -280,10 +297,10 @@ RunResults read_results(const std::filesystem::path& path) {
   read_provenance(file, results);
   read_layers(file, results);
   read_constraints(file, results);
-  read_training(file, results);
+  read_training(file, schema, results);
   for (const std::string& name : file.children("searches"))
     results.searches.push_back(read_search(file, "searches/" + name, results));
-  read_methods(file, results);
+  read_methods(file, schema, results);
   read_winner(file, schema, results);
   return results;
 }

@@ -164,14 +164,35 @@ void write_constraints(File& file, const std::vector<ConstraintResult>& rows) {
                 "1 where value <= limit");
 }
 
-void write_training(File& file, const std::vector<TrainingPoint>& rows) {
-  Table table(file, "training");
-  table.numbers("epoch", column(rows, [](auto& row) { return row.epoch; }), "1", "epochs done");
+void write_curve(File& file, const std::string& group, const std::vector<TrainingPoint>& rows) {
+  Table table(file, group);
+  const auto number = [&](const char* name, double TrainingPoint::*which, const char* unit,
+                          const char* long_name) {
+    table.numbers(name, column(rows, [&](auto& row) { return row.*which; }), unit, long_name);
+  };
+  number("epoch", &TrainingPoint::epoch, "1", "epochs done");
   table.scale("epoch");
-  table.numbers("loss", column(rows, [](auto& row) { return row.loss; }), "nat",
-                "mean training loss of the epoch");
-  table.numbers("validation_accuracy", column(rows, [](auto& row) { return row.validation_accuracy; }), "1",
-                "share of validation images classified correctly");
+  number("learning_rate", &TrainingPoint::learning_rate, "1", "learning rate of the epoch's last step");
+  number("loss", &TrainingPoint::loss, "nat", "mean training loss of the epoch");
+  number("accuracy", &TrainingPoint::accuracy, "1",
+         "share of the epoch's training images, as they were seen, classified correctly");
+  number("validation_loss", &TrainingPoint::validation_loss, "nat",
+         "mean cross-entropy on the validation images");
+  number("validation_accuracy", &TrainingPoint::validation_accuracy, "1",
+         "share of validation images classified correctly");
+}
+
+void write_training(File& file, const RunResults& results) {
+  write_curve(file, "training", results.training);
+  const TrainingSteps& steps = results.training_steps;
+  std::vector<std::int64_t> last;
+  for (std::size_t i = 1; i <= steps.losses.size(); ++i)
+    last.push_back(static_cast<std::int64_t>(i) * steps.stride);
+  Table trace(file, "training_steps");
+  file.set_attribute("training_steps", "stride", steps.stride);
+  trace.numbers("step", last, "1", "steps done");
+  trace.scale("step");
+  trace.numbers("loss", steps.losses, "nat", "mean training loss of the `stride` steps until then");
 }
 
 void write_search(File& file, const std::string& group, const SearchHistory& history,
@@ -225,6 +246,12 @@ void write_methods(File& file, const RunResults& results) {
                 "policies evaluated to find it, -1 where that does not apply");
   write_policies(
       table, "", rows, results.layers.size(), [](auto& row) -> auto& { return row.policy; });
+  file.make_group("finetuning");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string group = fmt::format("finetuning/{}", i);
+    write_curve(file, group, rows[i].finetuning);
+    file.set_attribute(group, "method", rows[i].name);
+  }
 }
 
 void write_winner(File& file, const RunResults& results) {
@@ -288,7 +315,7 @@ void write_results(const std::filesystem::path& path, const RunResults& results)
     write_provenance(file, results);
     write_layers(file, results);
     write_constraints(file, results.constraints);
-    write_training(file, results.training);
+    write_training(file, results);
     file.make_group("searches");
     for (std::size_t i = 0; i < results.searches.size(); ++i)
       write_search(file, fmt::format("searches/{}", i), results.searches[i], results);

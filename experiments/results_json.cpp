@@ -35,6 +35,17 @@ Json list(const Rows& rows, ToJson to_json) {
   return array;
 }
 
+Json point_json(const TrainingPoint& point) {
+  Json row;
+  row["epoch"] = number(point.epoch);
+  row["learning_rate"] = number(point.learning_rate);
+  row["loss"] = number(point.loss);
+  row["accuracy"] = number(point.accuracy);
+  row["validation_loss"] = number(point.validation_loss);
+  row["validation_accuracy"] = number(point.validation_accuracy);
+  return row;
+}
+
 Json method_json(const MethodSummary& method) {
   Json row;
   row["name"] = method.name;
@@ -48,6 +59,7 @@ Json method_json(const MethodSummary& method) {
   row["mean_activation_bits"] = number(method.mean_activation_bits);
   row["evaluations"] = method.evaluations < 0 ? Json(nullptr) : Json(method.evaluations);
   add_policy(row, method.policy);
+  row["finetuning"] = list(method.finetuning, point_json);
   return row;
 }
 
@@ -129,13 +141,7 @@ Json summary(const RunResults& results) {
   object["winner"] = winner_json(results);
   object["constraints"] = list(results.constraints, constraint_json);
   object["layers"] = list(results.layers, layer_json);
-  object["training"] = list(results.training, [](const TrainingPoint& point) {
-    Json row;
-    row["epoch"] = number(point.epoch);
-    row["loss"] = number(point.loss);
-    row["validation_accuracy"] = number(point.validation_accuracy);
-    return row;
-  });
+  object["training"] = list(results.training, point_json);
   object["stages"] = list(results.stages, [](const StageTime& stage) {
     Json row;
     row["name"] = stage.name;
@@ -186,6 +192,9 @@ std::string results_json(const RunResults& results) {
   Json object = summary(results);
   object["searches"] = list(
       results.searches, [&](const SearchHistory& history) { return search_json(history, results.metrics); });
+  object["training_steps"]["stride"] = results.training_steps.stride;
+  object["training_steps"]["loss"] =
+      list(results.training_steps.losses, [](float loss) { return number(static_cast<double>(loss)); });
   object["config"] = results.config;
   // Names may come from files; what is not UTF-8 is shown as U+FFFD.
   return object.dump(2, ' ', false, Json::error_handler_t::replace);

@@ -16,6 +16,11 @@ CandidateRecipe short_recipe(const EvaluatorOptions& options, trainer::TrainOpti
   recipe.train.learning_rate = options.learning_rate;
   recipe.train.schedule = trainer::ScheduleKind::cosine;
   recipe.train.warmup_epochs = 0.0;
+  recipe.train.mixup = 0.0;
+  recipe.train.ema = 0.0;
+  recipe.train.distillation = 0.0;
+  recipe.train.early_stopping = 0;
+  recipe.train.checkpoint_steps = 0;
   recipe.recalibration_images = options.recalibration_images;
   recipe.validation_images = options.validation_images;
   return recipe;

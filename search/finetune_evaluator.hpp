@@ -10,7 +10,8 @@
 namespace bitsmith::search {
 
 /// The recipe of the short evaluation: `finetune_steps` optimiser steps, cosine from `learning_rate`, over a
-/// pass of `batches_per_epoch` batches.
+/// pass of `batches_per_epoch` batches, otherwise as `base` but without mixup, averaged weights, distillation
+/// and early stopping: so few steps are for the weights to settle, not to learn.
 CandidateRecipe short_recipe(const EvaluatorOptions& options, trainer::TrainOptions base,
                              std::int64_t batches_per_epoch);
 

@@ -20,6 +20,8 @@ class BatchSource {
   virtual std::int64_t images() const = 0;  ///< in one pass over the data
   /// Batches in one pass: step / batches_per_epoch() is the epoch. At least 1.
   virtual std::int64_t batches_per_epoch() const = 0;
+  /// Of its randomness: what else is drawn for a batch (mixup) derives from it.
+  virtual std::uint64_t seed() const { return 0; }
   /// Resizes and fills both. Labels are 0..classes()-1. The last batch of an evaluation pass may be smaller.
   virtual void fill(std::int64_t step, Tensor& images, std::vector<int>& labels) = 0;
 };

@@ -13,6 +13,7 @@
 #include "quant/base/hdf5.hpp"
 #include "quant/base/nearest.hpp"
 #include "quant/qat_methods.hpp"
+#include "trainer/training/checkpoint_state.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 namespace hdf5 = base::hdf5;
 
 constexpr const char* kFormat = "bitsmith checkpoint";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;  // 1 is read too
 
 std::string hash_of(const Network& network) { return fmt::format("{:016x}", network.info().hash()); }
 
@@ -28,14 +29,6 @@ hdf5::Extents extents_of(const Parameter& parameter) {
   return {parameter.shape.begin(), parameter.shape.end()};
 }
 hdf5::Extents extents_of(const Buffer& buffer) { return {buffer.value.size()}; }
-
-void write_moments(hdf5::File& file, const std::string& group, const std::vector<Parameter>& parameters,
-                   const std::vector<std::vector<float>>& moments) {
-  if (moments.empty()) return;
-  base::require(moments.size() == parameters.size(), "checkpoint: optimizer state of another network");
-  for (std::size_t i = 0; i < moments.size(); ++i)
-    file.write(group + parameters[i].name, moments[i], extents_of(parameters[i]));
-}
 
 /// How training quantizes; what is absent is the default.
 void write_methods(hdf5::File& file, const std::string& group, const LayerQuantization& q) {
@@ -70,16 +63,24 @@ void write_quantization(hdf5::File& file, const std::string& group, const LayerQ
   if (!q.weight_scales.empty()) file.write(group + "/weight_scales", q.weight_scales);
 }
 
+std::int64_t checked_version(const hdf5::File& file) {
+  const auto fail = [&](const std::string& what) {
+    throw base::UserError(fmt::format("{}: {}", file.path().string(), what));
+  };
+  if (!file.has_attribute("/", "format") || file.string_attribute("/", "format") != kFormat)
+    fail("is an HDF5 file, but not a checkpoint");
+  const std::int64_t version = file.int_attribute("/", "format_version");
+  if (version < 1 || version > kVersion)
+    fail(fmt::format("checkpoint format {}, this program reads 1 to {}", version, kVersion));
+  return version;
+}
+
 // Reads what belongs to one network, checking as it goes; names the file in every message.
 class Reader {
  public:
   Reader(const std::filesystem::path& path, const Network& network)
       : file_(hdf5::File::open(path)), network_(network) {
-    if (!file_.has_attribute("/", "format") || file_.string_attribute("/", "format") != kFormat)
-      fail("is an HDF5 file, but not a checkpoint");
-    const std::int64_t version = file_.int_attribute("/", "format_version");
-    if (version != kVersion)
-      fail(fmt::format("checkpoint format {}, this program reads {}", version, kVersion));
+    version_ = checked_version(file_);
   }
 
   const hdf5::File& file() const { return file_; }
@@ -114,13 +115,14 @@ class Reader {
           its_name(), written_for()));
   }
 
-  // `parameters`: learned ones too.
-  OptimizerState read_optimizer(std::span<const Parameter> parameters) const {
-    OptimizerState state;
-    state.steps = file_.int_attribute("optimizer", "steps");
-    if (file_.exists("optimizer/first")) state.first = read_all("optimizer/first", parameters);
-    if (file_.exists("optimizer/second")) state.second = read_all("optimizer/second", parameters);
-    return state;
+  // Of `whole`, the network with the quantization that the file has: learned numbers too.
+  TrainState read_state(const Network& whole) const {
+    return read_train_state(
+        file_, version_,
+        [&](const std::string& group) {
+          return read_all(group, std::span<const Parameter>(whole.parameters()));
+        },
+        [&](const std::string& group) { return read_all(group, std::span<const Buffer>(whole.buffers())); });
   }
 
   LayerQuantization read_quantization(const std::string& layer) const {
@@ -170,6 +172,7 @@ class Reader {
 
   hdf5::File file_;
   const Network& network_;
+  std::int64_t version_ = 0;
 };
 
 template <class Entry>
@@ -181,7 +184,6 @@ void put(std::vector<std::vector<float>>&& values, std::vector<Entry>& into) {
 
 void save_checkpoint(const std::filesystem::path& path, const Network& network,
                      const Checkpoint& checkpoint) {
-  const TrainState& state = checkpoint.state;
   hdf5::write_file(path, [&](hdf5::File& file) {
     file.set_attribute("/", "format", kFormat);
     file.set_attribute("/", "format_version", kVersion);
@@ -189,17 +191,10 @@ void save_checkpoint(const std::filesystem::path& path, const Network& network,
     file.set_attribute("/", "network_hash", hash_of(network));
     file.set_attribute("/", "run_identity", checkpoint.run_identity);
     file.set_attribute("/", "seed", static_cast<std::int64_t>(checkpoint.seed));
-    file.set_attribute("/", "step", state.step);
-    file.set_attribute("/", "total_steps", state.total);
-    file.set_attribute("/", "epoch", state.epoch);
-    file.set_attribute("/", "loss", state.loss);
     for (const Parameter& p : network.parameters())
       file.write("parameters/" + p.name, p.value, extents_of(p));
     for (const Buffer& b : network.buffers()) file.write("buffers/" + b.name, b.value, extents_of(b));
-    file.make_group("optimizer");
-    file.set_attribute("optimizer", "steps", state.optimizer.steps);
-    write_moments(file, "optimizer/first/", network.parameters(), state.optimizer.first);
-    write_moments(file, "optimizer/second/", network.parameters(), state.optimizer.second);
+    write_train_state(file, network, checkpoint.state);
     const auto& layers = network.info().layers;
     for (std::size_t i = 0; i < layers.size(); ++i)
       write_quantization(file, "quantization/" + layers[i].name, network.quantization(static_cast<int>(i)));
@@ -223,20 +218,26 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, Network& network,
         fmt::format("belongs to another run ({}) than this one ({}): remove it, or choose another output",
                     checkpoint.run_identity, run_identity));
   checkpoint.seed = static_cast<std::uint64_t>(file.int_attribute("/", "seed"));
-  checkpoint.state.step = file.int_attribute("/", "step");
-  checkpoint.state.total = file.int_attribute("/", "total_steps");
-  checkpoint.state.epoch = file.double_attribute("/", "epoch");
-  checkpoint.state.loss = file.double_attribute("/", "loss");
   Network whole = network.clone();
   for (int layer = 0; layer < static_cast<int>(network.info().layers.size()); ++layer)
     whole.set_quantization(
         layer, reader.read_quantization(network.info().layers[static_cast<std::size_t>(layer)].name));
-  const std::span<const Parameter> parameters = whole.parameters();
-  checkpoint.state.optimizer = reader.read_optimizer(parameters);
-  put(reader.read_all("parameters", parameters), whole.parameters());
+  checkpoint.state = reader.read_state(whole);
+  put(reader.read_all("parameters", std::span<const Parameter>(whole.parameters())), whole.parameters());
   put(reader.read_all("buffers", std::span<const Buffer>(whole.buffers())), whole.buffers());
   network.copy_state_from(whole);  // only now that all of it has been read
   return checkpoint;
+}
+
+std::vector<EpochRecord> load_curve(const std::filesystem::path& path) {
+  const hdf5::File file = hdf5::File::open(path);
+  return checked_version(file) == 1 ? std::vector<EpochRecord>{} : read_curve(file);
+}
+
+void load_trained(const std::filesystem::path& path, Network& network) {
+  const Checkpoint checkpoint = load_checkpoint(path, network);
+  const NetworkNumbers& averaged = checkpoint.state.average.numbers;
+  if (!averaged.empty()) put_numbers(averaged, network);
 }
 
 }  // namespace bitsmith::trainer

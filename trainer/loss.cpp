@@ -22,7 +22,14 @@ void check(const Tensor& logits, std::span<const int> labels) {
 
 double softmax_cross_entropy(const Tensor& logits, std::span<const int> labels, double label_smoothing,
                              Tensor* gradient) {
-  check(logits, labels);
+  return softmax_cross_entropy(logits, MixedLabels{labels, {}, 1.0}, label_smoothing, gradient);
+}
+
+double softmax_cross_entropy(const Tensor& logits, const MixedLabels& labels, double label_smoothing,
+                             Tensor* gradient) {
+  check(logits, labels.first);
+  const bool mixed = !labels.second.empty();
+  if (mixed) check(logits, labels.second);
   const auto classes = static_cast<int>(logits.shape().elements());
   const int batch = logits.batch();
   if (gradient != nullptr) gradient->resize(batch, logits.shape());
@@ -34,9 +41,12 @@ double softmax_cross_entropy(const Tensor& logits, std::span<const int> labels, 
     double sum = 0.0;
     for (int c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(z[c]) - highest);
     const double log_sum = highest + std::log(sum);
+    const int first = labels.first[static_cast<std::size_t>(n)];
+    const int second = mixed ? labels.second[static_cast<std::size_t>(n)] : first;
     for (int c = 0; c < classes; ++c) {
-      const double target =
-          elsewhere + (c == labels[static_cast<std::size_t>(n)] ? 1.0 - label_smoothing : 0.0);
+      double target = elsewhere;
+      if (c == first) target += (1.0 - label_smoothing) * (mixed ? labels.share : 1.0);
+      if (mixed && c == second) target += (1.0 - label_smoothing) * (1.0 - labels.share);
       const double log_p = static_cast<double>(z[c]) - log_sum;
       if (target != 0.0) total -= target * log_p;
       if (gradient != nullptr)
@@ -55,6 +65,12 @@ int count_correct(const Tensor& logits, std::span<const int> labels) {
     correct += static_cast<int>(std::max_element(z, z + classes) - z) == labels[static_cast<std::size_t>(n)];
   }
   return correct;
+}
+
+double count_correct(const Tensor& logits, const MixedLabels& labels) {
+  const double first = count_correct(logits, labels.first);
+  if (labels.second.empty()) return first;
+  return labels.share * first + (1.0 - labels.share) * count_correct(logits, labels.second);
 }
 
 }  // namespace bitsmith::trainer

@@ -83,7 +83,7 @@ trainer::DataPart load_images(const InferOptions& options, const trainer::Deploy
   const int classes = model.network.nodes.back().output.channels;
   trainer::Dataset images = trainer::load_dataset(format, files, trainer::DataRole::test, classes);
   trainer::Normalization normalization = model.input.normalization;
-  const auto channels = static_cast<std::size_t>(images.shape.channels);
+  const auto channels = static_cast<std::size_t>(images.shape().channels);
   if (normalization.mean.empty())
     normalization = {std::vector<double>(channels, 0.0), std::vector<double>(channels, 1.0)};
   if (normalization.mean.size() != channels)

@@ -63,6 +63,13 @@ void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options) {
                  .range = between(0, 64)},
                 &options.crop_pad);
   visitor.visit({.name = "flip", .meaning = "augmentation: mirror half of the images"}, &options.flip);
+  visitor.visit({.name = "memory_mib",
+                 .meaning = "images of more than this are not loaded but read from their files when needed "
+                            "(idx that is not gzipped, hdf5); results do not depend on it",
+                 .unit = "MiB",
+                 .range = between(0, 1e9),
+                 .shapes_result = false},
+                &options.memory_mib);
   visitor.visit({.name = "split_seed",
                  .meaning = "of the split alone, so that runs with other seeds see the same split",
                  .range = between(0, 2147483647)},
@@ -117,8 +124,10 @@ void visit_fields(FieldVisitor& visitor, trainer::TrainOptions& options) {
   visit_choice(
       visitor,
       {.name = "schedule",
-       .meaning = "learning rate over the epochs: constant, falling in steps, or along half a cosine to zero",
-       .choices = {"constant", "step", "cosine"}},
+       .meaning =
+           "learning rate over the epochs: constant, falling in steps, along half a cosine to zero, or "
+           "along such cosines that start anew",
+       .choices = {"constant", "step", "cosine", "cosine_restarts"}},
       options.schedule);
   visitor.visit({.name = "warmup_epochs",
                  .meaning = "the learning rate first rises linearly from 0",
@@ -133,10 +142,69 @@ void visit_fields(FieldVisitor& visitor, trainer::TrainOptions& options) {
                 &options.step_epochs);
   visitor.visit({.name = "step_factor", .meaning = "schedule step: the factor", .range = above_up_to(0, 1)},
                 &options.step_factor);
+  visitor.visit({.name = "restart_epochs",
+                 .meaning = "schedule cosine_restarts: length of the first period",
+                 .unit = "epochs",
+                 .range = above_up_to(0, 10000)},
+                &options.restart_epochs);
+  visitor.visit({.name = "restart_factor",
+                 .meaning = "schedule cosine_restarts: length of each period over the one before",
+                 .range = between(1, 100)},
+                &options.restart_factor);
   visitor.visit({.name = "label_smoothing",
                  .meaning = "share of a label spread evenly over all classes",
                  .range = from_up_to_below(0, 1)},
                 &options.label_smoothing);
+  visitor.visit({.name = "mixup",
+                 .meaning = "alpha of the Beta distribution by which pairs of images and their labels are "
+                            "mixed; 0: off",
+                 .range = between(0, 100)},
+                &options.mixup);
+  visitor.visit(
+      {.name = "clip_norm",
+       .meaning = "gradients are scaled down where their L2 norm, of all together, is above; 0: off",
+       .range = between(0, 1e9)},
+      &options.clip_norm);
+  visitor.visit({.name = "ema",
+                 .meaning = "decay per step of a moving average of the weights, which is what training ends "
+                            "with and what is evaluated; 0: off",
+                 .range = from_up_to_below(0, 1)},
+                &options.ema);
+  visitor.visit({.name = "distillation",
+                 .meaning = "share of the fp32 network's answers, in place of the labels, in the loss; for "
+                            "finetune only; 0: off",
+                 .range = between(0, 1)},
+                &options.distillation);
+  visitor.visit({.name = "distillation_temperature",
+                 .meaning = "by which both networks' logits are divided before they are compared",
+                 .range = above_up_to(0, 1000)},
+                &options.distillation_temperature);
+  visitor.visit({.name = "early_stopping",
+                 .meaning = "epochs without improvement on the validation images after which training ends; "
+                            "the best weights are kept; 0: never",
+                 .unit = "epochs",
+                 .range = between(0, 10000)},
+                &options.early_stopping);
+  visit_choice(visitor,
+               {.name = "stop_metric",
+                .meaning = "of the validation images, that says which weights are best",
+                .choices = {"accuracy", "loss"}},
+               options.stop_metric);
+  visitor.visit({.name = "min_improvement",
+                 .meaning = "of stop_metric, to count as an improvement",
+                 .range = between(0, 1)},
+                &options.min_improvement);
+  visitor.visit({.name = "rollback_factor",
+                 .meaning = "a training that diverges goes back to the start of the epoch, once, with the "
+                            "learning rate times this; 0: it ends",
+                 .range = from_up_to_below(0, 1)},
+                &options.rollback_factor);
+  visitor.visit({.name = "checkpoint_steps",
+                 .meaning = "a checkpoint every so many steps, besides the one of each epoch; 0: none",
+                 .unit = "steps",
+                 .range = between(0, 1e9),
+                 .shapes_result = false},
+                &options.checkpoint_steps);
 }
 
 }  // namespace bitsmith::experiments

@@ -160,6 +160,24 @@ void check_training(Rules& rules, const std::string& group, const trainer::Train
   rules.require(!steps || !options.step_epochs.empty(), {path("schedule"), path("step_epochs")},
                 "schedule step needs " + path("step_epochs") + ", e.g. [5, 8]");
   check_ascending(rules, path("step_epochs"), options.step_epochs);
+  const trainer::TrainOptions defaults;
+  const auto without_effect = [&](const char* key, bool is_default, const char* needs) {
+    rules.require(is_default, {path(key), group},
+                  fmt::format("has an effect with {} only; remove it or set that", needs));
+  };
+  const bool restarts = options.schedule == trainer::ScheduleKind::cosine_restarts;
+  without_effect("restart_epochs", restarts || options.restart_epochs == defaults.restart_epochs,
+                 "schedule cosine_restarts");
+  without_effect("restart_factor", restarts || options.restart_factor == defaults.restart_factor,
+                 "schedule cosine_restarts");
+  without_effect(
+      "distillation_temperature",
+      options.distillation > 0 || options.distillation_temperature == defaults.distillation_temperature,
+      "distillation");
+  const auto of_stopping = [&](const char* key, bool is_default) {
+    without_effect(key, options.early_stopping > 0 || is_default, "early_stopping");
+  };
+  of_stopping("min_improvement", options.min_improvement == defaults.min_improvement);
   if (!options.step_epochs.empty())
     rules.require(options.step_epochs.back() < options.epochs, {path("step_epochs"), path("epochs")},
                   fmt::format("the step at epoch {} is not within {} epochs of training",
@@ -365,6 +383,9 @@ void check_rules(const Config& config, Places& places) {
   check_data(rules, config.data);
   check_training(rules, "train", config.train);
   check_training(rules, "finetune", config.finetune);
+  rules.require(
+      config.train.distillation == 0, {"train.distillation"},
+      "the teacher is the network that `train` is about to make; set finetune.distillation instead");
   check_quantization(rules, config.quantization);
   check_ptq(rules, config.ptq);
   check_qat(rules, config, places.given("qat"));

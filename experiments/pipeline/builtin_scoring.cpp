@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kEvaluationBatch = 250;
 
-search::CandidateData candidate_data(const Config& config, const trainer::Data& data) {
+search::CandidateData candidate_data(const Config& config, const trainer::Data& data,
+                                     const Reporter& reporter) {
   search::CandidateData views;
   views.training = [&data](int batch, std::uint64_t seed) -> std::unique_ptr<trainer::BatchSource> {
     return std::make_unique<trainer::TrainingSource>(data.train(), data.augmentation(), batch, seed);
@@ -29,26 +30,27 @@ search::CandidateData candidate_data(const Config& config, const trainer::Data& 
   views.validation = [&data](int images) -> std::unique_ptr<trainer::BatchSource> {
     return std::make_unique<trainer::EvaluationSource>(data.validation(), kEvaluationBatch, images);
   };
+  views.note = reporter.note;
   return views;
 }
 
 search::CandidateTrainer make_candidates(const Config& config, const trainer::Data& data,
-                                         trainer::Network& trained) {
+                                         trainer::Network& trained, const Reporter& reporter) {
   trainer::EvaluationSource images(data.train(), kEvaluationBatch);
   return {trained, trainer::calibrate(trained, images, config.quantization), config.quantization,
-          candidate_data(config, data)};
+          candidate_data(config, data, reporter)};
 }
 
 class BuiltinScoring final : public Scoring {
  public:
   BuiltinScoring(const Config& config, const trainer::Data& data, trainer::Network& trained,
-                 const Workspace& workspace)
+                 const Workspace& workspace, const Reporter& reporter)
       : config_(config),
         data_(data),
         trained_(trained),
         workspace_(workspace),
         seed_(static_cast<std::uint64_t>(config.seed)),
-        candidates_(make_candidates(config, data, trained)),
+        candidates_(make_candidates(config, data, trained, reporter)),
         short_recipe_(search::short_recipe(
             config.evaluator.builtin, config.train,
             std::max<std::int64_t>(1, data.train().images() / config.evaluator.builtin.batch))),
@@ -76,11 +78,20 @@ class BuiltinScoring final : public Scoring {
   search::Evaluation long_finetuned(const quant::Policy& policy) override {
     const auto file = workspace_.final_network(policy.hash());
     if (std::filesystem::exists(file)) return score_on(load(policy), data_.validation());
-    std::unique_ptr<trainer::Network> network;
+    search::KeptCandidate final;
     const auto result =
-        candidates_.score(policy, long_recipe_, base::derive_seed(seed_, "final", policy.hash()), &network);
-    trainer::save_checkpoint(file, *network, {{}, seed_, evaluator_.fingerprint()});
+        candidates_.score(policy, long_recipe_, base::derive_seed(seed_, "final", policy.hash()), &final);
+    trainer::TrainState state;
+    state.curve = std::move(final.curve);
+    trainer::save_checkpoint(file, *final.network, {std::move(state), seed_, evaluator_.fingerprint()});
     return result;
+  }
+
+  std::vector<TrainingPoint> finetuning(const quant::Policy& policy) override {
+    std::vector<TrainingPoint> curve;
+    for (const trainer::EpochRecord& record : trainer::load_curve(workspace_.final_network(policy.hash())))
+      curve.push_back(training_point(record));
+    return curve;
   }
 
   double test(const quant::Policy& policy) override {
@@ -128,8 +139,9 @@ class BuiltinScoring final : public Scoring {
 }  // namespace
 
 std::unique_ptr<Scoring> make_builtin_scoring(const Config& config, const trainer::Data& data,
-                                              trainer::Network& trained, const Workspace& workspace) {
-  return std::make_unique<BuiltinScoring>(config, data, trained, workspace);
+                                              trainer::Network& trained, const Workspace& workspace,
+                                              const Reporter& reporter) {
+  return std::make_unique<BuiltinScoring>(config, data, trained, workspace, reporter);
 }
 
 }  // namespace bitsmith::experiments

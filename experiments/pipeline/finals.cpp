@@ -124,6 +124,7 @@ void run_finals(const Contest& contest, RunResults& results) {
     const auto [found, is_new] = tested.try_emplace(row.policy, 0.0);
     if (is_new) found->second = contest.scoring.test(row.policy);
     row.test_accuracy = found->second;
+    row.finetuning = contest.scoring.finetuning(row.policy);
   }
 }
 

@@ -127,6 +127,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   if (!program) {
     trained.emplace(obtain_network(config, data, network, workspace, reporter));
     results.training = trained->curve;
+    results.training_steps = trained->steps;
   }
   results.stages.push_back(train_clock.stop());
   if (control.until == Stage::train) return results;
@@ -134,7 +135,7 @@ RunResults run_pipeline(const Config& config, const RunControl& control) {
   reporter.stage("calibrate");
   StageClock search_clock("search");
   const auto scoring = program ? make_program_scoring(config, network)
-                               : make_builtin_scoring(config, data, trained->network, workspace);
+                               : make_builtin_scoring(config, data, trained->network, workspace, reporter);
   results.identity = run_identity(config, pricing, scoring->short_evaluator().fingerprint());
   const Contest contest{config, *pricing.models, budget, *scoring, workspace, results.identity, reporter};
   run_searches(contest, results);

@@ -18,6 +18,7 @@ class ProgramScoring final : public Scoring {
   search::Evaluation long_finetuned(const quant::Policy& policy) override {
     return evaluator_.evaluate(policy);
   }
+  std::vector<TrainingPoint> finetuning(const quant::Policy&) override { return {}; }
   double test(const quant::Policy&) override { return std::numeric_limits<double>::quiet_NaN(); }
 
  private:

@@ -59,7 +59,7 @@ class QatRun {
     }
     if (config_.qat.from == QatStart::trained) report_.validation.fp32 = accuracy(start, data_.validation());
     report_.calibrated_accuracy = accuracy(network, data_.validation());
-    train(network, table, weights_hash(start));
+    train(network, start, table);
     deliver(network, start);
     return std::move(report_);
   }
@@ -122,35 +122,47 @@ class QatRun {
                        data_.hash(), start, report_.policy.hash());
   }
 
-  void train(trainer::Network& network, const trainer::CalibrationTable& table, std::uint64_t start_hash) {
+  /// `fp32`: what it begins with, and learns from where it is distilled.
+  void train(trainer::Network& network, const trainer::Network& fp32,
+             const trainer::CalibrationTable& table) {
+    const std::uint64_t start_hash = weights_hash(fp32);
     reporter_.stage("qat");
-    const fs::path file = workspace_.file("qat.h5"), curve = workspace_.file("qat.curve");
+    const fs::path file = workspace_.file("qat.h5");
     const std::string own = identity(start_hash);
     trainer::TrainState start;
     if (auto earlier = earlier_checkpoint(file, network, own, reporter_)) {
       start = std::move(earlier->state);
-      report_.curve = read_curve(curve, start.epoch);
-      reporter_.note(start.step == start.total
+      reporter_.note(start.finished
                          ? fmt::format("trained before: {}", file.string())
-                         : fmt::format("training goes on after epoch {:.0f}", start.epoch));
+                         : fmt::format("training goes on after step {} of {}", start.step, start.total));
     }
     const std::uint64_t seed = base::derive_seed(static_cast<std::uint64_t>(config_.seed), "qat");
     trainer::TrainingSource source(data_.train(), data_.augmentation(), config_.finetune.batch, seed);
     const trainer::QatPhases phases(report_.policy, table, options_, source.batches_per_epoch());
-    phases.enter(network, start.step);
     trainer::TrainHooks hooks;
     hooks.progress = reporter_.progress;
-    hooks.after_step = [&](std::int64_t step, double) { phases.enter(network, step); };
+    hooks.note = reporter_.note;
+    hooks.before_step = [&](std::int64_t step) { phases.enter(network, step); };
+    hooks.validate = [&] {
+      trainer::EvaluationSource images(data_.validation(), kBatch);
+      return trainer::evaluate(network, images);
+    };
     hooks.after_epoch = [&](const trainer::TrainState& state) {
-      report_.curve.push_back({state.epoch, state.loss, accuracy(network, data_.validation())});
-      const TrainingPoint& point = report_.curve.back();
+      const trainer::EpochRecord& point = state.curve.back();
       reporter_.note(fmt::format("epoch {:.4g}: loss {:.4f}, validation {:.2f} %", point.epoch, point.loss,
                                  100 * point.validation_accuracy));
-      write_curve(curve, report_.curve);
+    };
+    hooks.save = [&](const trainer::TrainState& state) {
       trainer::save_checkpoint(file, network, {state, seed, own});
     };
+    std::optional<trainer::Network> teacher;
+    if (config_.finetune.distillation > 0) {
+      teacher.emplace(fp32.clone());
+      hooks.teacher = &*teacher;
+    }
     const trainer::TrainState end =
         trainer::train(network, source, config_.finetune, hooks, std::move(start));
+    for (const trainer::EpochRecord& record : end.curve) report_.curve.push_back(training_point(record));
     phases.leave(network);
     if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
       trainer::EvaluationSource images(data_.train(), config_.finetune.batch);

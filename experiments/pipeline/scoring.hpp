@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "experiments/config/config.hpp"
+#include "experiments/pipeline/reporter.hpp"
 #include "experiments/pipeline/workspace.hpp"
+#include "experiments/results.hpp"
 #include "search/candidate_trainer.hpp"
 #include "search/evaluator.hpp"
 #include "trainer/data/data.hpp"
@@ -27,6 +30,8 @@ class Scoring {
   virtual search::Evaluation fresh(const quant::Policy& policy) = 0;
   /// After the long fine-tune. Thread-safe; made once, then found again, also by a resumed run.
   virtual search::Evaluation long_finetuned(const quant::Policy& policy) = 0;
+  /// The curve of that fine-tune; empty where there was none.
+  virtual std::vector<TrainingPoint> finetuning(const quant::Policy& policy) = 0;
   /// Share of right answers on the test images; reads the test files, so it comes last. NaN where there is no
   /// test.
   virtual double test(const quant::Policy& policy) = 0;
@@ -34,7 +39,8 @@ class Scoring {
 
 /// Trains and quantizes here. All arguments must outlive the result.
 std::unique_ptr<Scoring> make_builtin_scoring(const Config& config, const trainer::Data& data,
-                                              trainer::Network& trained, const Workspace& workspace);
+                                              trainer::Network& trained, const Workspace& workspace,
+                                              const Reporter& reporter);
 
 /// Asks config.evaluator.program.
 std::unique_ptr<Scoring> make_program_scoring(const Config& config, const quant::NetworkInfo& network);

@@ -41,34 +41,27 @@ std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::pat
   }
 }
 
-std::vector<TrainingPoint> read_curve(const std::filesystem::path& file, double until_epoch) {
-  std::vector<TrainingPoint> curve;
-  if (!std::filesystem::exists(file)) return curve;
-  std::istringstream lines(base::read_file(file));
-  for (TrainingPoint point; lines >> point.epoch >> point.loss >> point.validation_accuracy;)
-    if (point.epoch <= until_epoch) curve.push_back(point);
-  return curve;
+namespace {
+
+void take_curves(const trainer::TrainState& state, TrainedNetwork& trained) {
+  for (const trainer::EpochRecord& record : state.curve) trained.curve.push_back(training_point(record));
+  trained.steps = {state.trace.stride, state.trace.points};
 }
 
-void write_curve(const std::filesystem::path& file, const std::vector<TrainingPoint>& curve) {
-  std::string text;
-  for (const TrainingPoint& point : curve)
-    text += base::shortest(point.epoch) + " " + base::shortest(point.loss) + " " +
-            base::shortest(point.validation_accuracy) + "\n";
-  base::replace_file(file, text);
-}
+}  // namespace
 
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter) {
   const auto seed = static_cast<std::uint64_t>(config.seed);
-  TrainedNetwork trained{trainer::Network(info, base::derive_seed(seed, "weights"), config.train.shards), {}};
+  TrainedNetwork trained{
+      trainer::Network(info, base::derive_seed(seed, "weights"), config.train.shards), {}, {}};
   trainer::Network& network = trained.network;
   if (!config.network.weights.empty()) {
     trainer::import_weights(config.network.weights, network);
     return trained;
   }
   if (!config.network.checkpoint.empty()) {
-    trainer::load_checkpoint(config.network.checkpoint, network);
+    trainer::load_trained(config.network.checkpoint, network);
     return trained;
   }
 
@@ -77,25 +70,38 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
   trainer::TrainState start;
   if (auto earlier = earlier_checkpoint(file, network, identity, reporter)) {
     start = std::move(earlier->state);
-    trained.curve = read_curve(workspace.training_curve(), start.epoch);
-    if (start.step == start.total) {
+    if (start.finished) {
+      take_curves(start, trained);
       reporter.note(fmt::format("trained before: {}", file.string()));
       return trained;
     }
-    reporter.note(fmt::format("training goes on after epoch {:.0f}", start.epoch));
+    reporter.note(fmt::format("training goes on after step {} of {}", start.step, start.total));
   }
   const std::uint64_t batch_seed = base::derive_seed(seed, "train");
   trainer::TrainingSource source(data.train(), data.augmentation(), config.train.batch, batch_seed);
+  trainer::EvaluationSource validation(data.validation(), config.train.batch);
   trainer::TrainHooks hooks;
   hooks.progress = reporter.progress;
-  hooks.after_epoch = [&](const trainer::TrainState& state) {
-    trainer::EvaluationSource validation(data.validation(), config.train.batch);
-    trained.curve.push_back({state.epoch, state.loss, trainer::evaluate(network, validation).accuracy});
-    write_curve(workspace.training_curve(), trained.curve);
+  hooks.note = reporter.note;
+  hooks.validate = [&] { return trainer::evaluate(network, validation); };
+  hooks.after_best = [&](const trainer::TrainState& state) {
+    trainer::TrainState best;  // weights to be used, not trained on
+    best.step = state.step;
+    best.total = state.total;
+    best.epoch = state.epoch;
+    best.loss = state.loss;
+    trainer::save_checkpoint(workspace.best_trained(), network, {best, batch_seed, identity});
+  };
+  hooks.save = [&](const trainer::TrainState& state) {
     trainer::save_checkpoint(file, network, {state, batch_seed, identity});
   };
-  trainer::train(network, source, config.train, hooks, std::move(start));
+  take_curves(trainer::train(network, source, config.train, hooks, std::move(start)), trained);
   return trained;
+}
+
+TrainingPoint training_point(const trainer::EpochRecord& record) {
+  return {record.epoch,    record.learning_rate,   record.loss,
+          record.accuracy, record.validation_loss, record.validation_accuracy};
 }
 
 std::uint64_t weights_hash(const trainer::Network& network) {

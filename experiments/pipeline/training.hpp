@@ -13,16 +13,19 @@
 #include "trainer/checkpoint.hpp"
 #include "trainer/data/data.hpp"
 #include "trainer/network.hpp"
+#include "trainer/training/train_state.hpp"
 
 namespace bitsmith::experiments {
 
 struct TrainedNetwork {
   trainer::Network network;
   std::vector<TrainingPoint> curve;  ///< one point an epoch, from the first
+  TrainingSteps steps;
 };
 
 /// The fp32 network of a run: imported weights, a given checkpoint, the work folder's finished checkpoint of
-/// the same training, or trained here, from where an interrupted training of the same identity stands.
+/// the same training, or trained here, from where an interrupted training of the same identity stands. The
+/// last checkpoint and that of the best weights so far are in the work folder.
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter);
 
@@ -31,9 +34,8 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
 std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,
                                                       trainer::Network& network, const std::string& identity,
                                                       const Reporter& reporter);
-/// The learning curve lies beside the checkpoint, so that a resumed run reports all of it.
-std::vector<TrainingPoint> read_curve(const std::filesystem::path& file, double until_epoch);
-void write_curve(const std::filesystem::path& file, const std::vector<TrainingPoint>& curve);
+
+TrainingPoint training_point(const trainer::EpochRecord& record);
 
 /// Of the weights and running statistics: their share in a run's identity.
 std::uint64_t weights_hash(const trainer::Network& network);

@@ -36,7 +36,7 @@ Workspace::Workspace(const fs::path& output) : folder_(output) {
         "output",
         folder_.string()));
   }
-  for (const fs::path& written : {output, config(), prices(), trained()})
+  for (const fs::path& written : {output, config(), prices(), trained(), best_trained()})
     base::remove_stale_temporaries(written);
 }
 

@@ -23,7 +23,8 @@ class Workspace {
   std::filesystem::path config() const { return file("config.yaml"); }  ///< resolved, of the run in progress
   std::filesystem::path prices() const { return file("prices.h5"); }    ///< the table this run is priced with
   std::filesystem::path trained() const { return file("trained.h5"); }  ///< checkpoint, also while training
-  std::filesystem::path training_curve() const { return file("trained.curve"); }
+  /// Checkpoint of the training's best weights, by its validation images.
+  std::filesystem::path best_trained() const { return file("trained.best.h5"); }
   std::filesystem::path journal(const std::string& method) const {
     return file("episodes-" + method + ".jsonl");
   }

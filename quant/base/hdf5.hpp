@@ -105,6 +105,14 @@ class File {
   void read_into(const std::string& dataset, std::span<T> values) const {
     read_raw(dataset, element_type<T>(), values.data(), values.size());
   }
+  /// `count` rows of the outermost dimension, from `first` on, into memory that exists: as much as they hold.
+  template <Element T>
+  void read_rows(const std::string& dataset, std::uint64_t first, std::uint64_t count,
+                 std::span<T> values) const {
+    read_rows_raw(dataset, element_type<T>(), first, count, values.data(), values.size());
+  }
+  /// Rows of one chunk, as the dataset lies in the file; 0 where it is not chunked.
+  std::uint64_t chunk_rows(const std::string& dataset) const;
   std::vector<std::string> read_strings(
       const std::string& dataset) const;                    ///< fixed or variable length, any shape
   std::string read_text(const std::string& dataset) const;  ///< exactly one string
@@ -138,6 +146,8 @@ class File {
   void write_raw(const std::string& dataset, ElementType type, const void* values, std::uint64_t count,
                  const Extents& shape);
   void read_raw(const std::string& dataset, ElementType type, void* values, std::uint64_t count) const;
+  void read_rows_raw(const std::string& dataset, ElementType type, std::uint64_t first, std::uint64_t count,
+                     void* values, std::uint64_t elements) const;
   Extents checked_extents(const std::string& dataset, std::uint64_t element_bytes,
                           std::uint64_t max_bytes) const;
   void set_integer_attribute(const std::string& object, const std::string& name, std::int64_t value);

@@ -100,6 +100,27 @@ H5T_conv_ret_t refuse_out_of_range(H5T_conv_except_t kind, hid_t, hid_t, void*, 
 
 bool is_floating(ElementType type) { return type == ElementType::float32 || type == ElementType::float64; }
 
+struct Selection {
+  hid_t memory, file;
+};
+
+void read_numbers(const std::filesystem::path& path, const std::string& dataset, const Dataset& opened,
+                  ElementType type, Selection selection, void* values, std::uint64_t count) {
+  const ElementType stored = classify(opened.type);
+  if (stored == ElementType::text || stored == ElementType::other ||
+      (is_floating(stored) && !is_floating(type)))
+    fail(path, "read", dataset,
+         fmt::format("it holds {}, expected {}", element_type_name(stored), element_type_name(type)));
+  if (count == 0) return;
+  bool out_of_range = false;
+  const Id transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
+  H5Pset_type_conv_cb(transfer, refuse_out_of_range, &out_of_range);
+  if (H5Dread(opened.id, native_type(type), selection.memory, selection.file, transfer, values) >= 0) return;
+  const std::string reason = library_reason();
+  fail(path, "read", dataset,
+       out_of_range ? fmt::format("a number is out of the range of {}", element_type_name(type)) : reason);
+}
+
 }  // namespace
 
 std::string_view element_type_name(ElementType type) {
@@ -211,19 +232,34 @@ void File::read_raw(const std::string& dataset, ElementType type, void* values, 
   const std::uint64_t found = element_count(space_extents(opened.space));
   if (found != count)
     fail(path_, "read", dataset, fmt::format("it has {} elements, expected {}", found, count));
-  const ElementType stored = classify(opened.type);
-  if (stored == ElementType::text || stored == ElementType::other ||
-      (is_floating(stored) && !is_floating(type)))
-    fail(path_, "read", dataset,
-         fmt::format("it holds {}, expected {}", element_type_name(stored), element_type_name(type)));
-  if (count == 0) return;
-  bool out_of_range = false;
-  const Id transfer(H5Pcreate(H5P_DATASET_XFER), H5Pclose);
-  H5Pset_type_conv_cb(transfer, refuse_out_of_range, &out_of_range);
-  if (H5Dread(opened.id, native_type(type), H5S_ALL, H5S_ALL, transfer, values) >= 0) return;
-  const std::string reason = library_reason();
-  fail(path_, "read", dataset,
-       out_of_range ? fmt::format("a number is out of the range of {}", element_type_name(type)) : reason);
+  read_numbers(path_, dataset, opened, type, {H5S_ALL, H5S_ALL}, values, count);
+}
+
+void File::read_rows_raw(const std::string& dataset, ElementType type, std::uint64_t first,
+                         std::uint64_t count, void* values, std::uint64_t elements) const {
+  const Lock lock;
+  const Dataset opened(id_, path_, dataset);
+  Extents extents = space_extents(opened.space);
+  if (extents.empty() || first > extents[0] || count > extents[0] - first)
+    fail(path_, "read", dataset, fmt::format("it has no rows {} to {}", first, first + count));
+  extents[0] = count;
+  require(element_count(extents) == elements, "hdf5: the number of values is not that of the rows");
+  std::vector<hsize_t> start(extents.size()), size(extents.begin(), extents.end());
+  start[0] = first;
+  checked(H5Sselect_hyperslab(opened.space, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr),
+          path_, "select rows of", dataset);
+  const Id memory = make_space(extents);
+  read_numbers(path_, dataset, opened, type, {memory, opened.space}, values, elements);
+}
+
+std::uint64_t File::chunk_rows(const std::string& dataset) const {
+  const Lock lock;
+  const Dataset opened(id_, path_, dataset);
+  const Id properties(H5Dget_create_plist(opened.id), H5Pclose);
+  if (H5Pget_layout(properties) != H5D_CHUNKED) return 0;
+  hsize_t extents[H5S_MAX_RANK];
+  const int rank = H5Pget_chunk(properties, H5S_MAX_RANK, extents);
+  return rank > 0 ? extents[0] : 0;
 }
 
 std::vector<std::string> File::read_strings(const std::string& dataset) const {

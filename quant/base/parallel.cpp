@@ -48,5 +48,6 @@ void parallel_for(int count, const std::function<void(int)>& body) {
 
 Sequential::Sequential() : outer_(sequential) { sequential = true; }
 Sequential::~Sequential() { sequential = outer_; }
+bool is_sequential() { return sequential; }
 
 }  // namespace bitsmith::base

@@ -27,4 +27,7 @@ class Sequential {
   bool outer_;
 };
 
+/// Whether a Sequential of this thread is alive.
+bool is_sequential();
+
 }  // namespace bitsmith::base

@@ -35,14 +35,16 @@ inline RunResults example_results() {
   results.metrics = {{"size_kib", "KiB"}, {"latency_ms", "ms"}};
   results.constraints = {{"size", "0.5x", "size_kib", "KiB", 0.5, 0.49, true},
                          {"latency", "1.2 ms", "latency_ms", "ms", 1.2, 1.3, false}};
-  results.training = {{1, 0.5, 0.8}, {2, 0.25, kUnknown}};
+  results.training = {{1, 0.1, 0.5, 0.7, 0.6, 0.8}, {2, 0.05, 0.25, kUnknown, kUnknown, kUnknown}};
+  results.training_steps = {2, {1.5f, 0.75f, 0.25f}};
   search::EpisodeRecord first{
       0, {{{8, 8}, {8, 32}}}, {{{8, 8}, {4, 32}}}, {0.75, kUnknown}, -0.5, {0.5, 1.1}, false};
   search::EpisodeRecord second{
       1, {{{2, 3}, {4, 5}}}, {{{2, 3}, {4, 5}}}, {0.5, 1.25}, -1.5, {0.25, kUnknown}, true};
   results.searches = {{"ddpg", {first, second}}, {"random", {}}};
-  MethodSummary fp32{"fp32", false, 0.9, 0.89, 4.5, 2.5, 1.5, 32, 32, -1, {{{32, 32}, {32, 32}}}};
-  MethodSummary ddpg{"ddpg", true, 0.88, 0.87, kUnknown, 0.49, 0.2, 5.5, 6.25, 2, first.policy};
+  MethodSummary fp32{"fp32", false, 0.9, 0.89, 4.5, 2.5, 1.5, 32, 32, -1, {{{32, 32}, {32, 32}}}, {}};
+  MethodSummary ddpg{"ddpg", true, 0.88, 0.87, kUnknown, 0.49, 0.2, 5.5, 6.25, 2, first.policy, {}};
+  ddpg.finetuning = {{1, 0.01, 0.3, 0.9, 0.4, 0.87}};
   MethodSummary nothing;
   nothing.name = "uniform within budget";
   results.methods = {fp32, ddpg, nothing};

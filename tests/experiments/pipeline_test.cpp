@@ -338,7 +338,7 @@ BOOST_AUTO_TEST_CASE(a_run_killed_at_any_moment_ends_as_if_it_had_not_been) {
   const auto work = experiment.folder / "torn.work";
   const auto command = experiment.command({"run", "--resume", "--output", experiment.output("torn.h5")});
   // While training, in random search, in the agent's search: each time further on.
-  BOOST_TEST(kill_when(command, work / "trained.curve", 1));
+  BOOST_TEST(kill_when(command, work / "trained.h5", 1));
   BOOST_TEST(kill_when(command, work / "episodes-random.jsonl", 4));
   BOOST_TEST(kill_when(command, work / "episodes-agent.jsonl", 7));
   const auto refused = experiment.says({"run", "--output", experiment.output("torn.h5")});
@@ -353,6 +353,64 @@ BOOST_AUTO_TEST_CASE(a_run_killed_at_any_moment_ends_as_if_it_had_not_been) {
   BOOST_TEST(essence(torn) == essence(whole));
   const json again = experiment.run({"run", "--resume", "--output", experiment.output("torn.h5")});
   BOOST_TEST(again == torn);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_with_every_way_of_training_resumes_from_any_step) {
+  const Experiment experiment;
+  const auto with = [&](std::vector<std::string> words) {
+    for (const char* setting :
+         {"train.ema=0.9", "train.mixup=0.2", "train.clip_norm=1", "train.early_stopping=2",
+          "train.checkpoint_steps=1", "train.schedule=cosine_restarts", "finetune.distillation=0.5",
+          "finetune.ema=0.9", "finetune.early_stopping=1", "search.episodes=4", "search.warmup_episodes=2",
+          "search.round=2"})
+      words.insert(words.end(), {"--set", setting});
+    return words;
+  };
+  const json whole = experiment.run(with({"run", "--output", experiment.output("whole.h5")}));
+  BOOST_TEST_REQUIRE(whole["training"].size() == 3u);
+  BOOST_TEST(whole["training_steps"]["loss"].size() == 30u);
+  for (const json& epoch : whole["training"])
+    for (const auto& [key, value] : epoch.items()) BOOST_TEST(value.is_number(), key);
+  const auto work = experiment.folder / "torn.work";
+  const auto command =
+      experiment.command(with({"run", "--resume", "--output", experiment.output("torn.h5")}));
+  BOOST_TEST(kill_when(command, work / "trained.h5", 1));
+  BOOST_TEST(!std::filesystem::exists(work / "trained.best.h5"));  // it was killed within the first epoch
+  const json torn = experiment.run(with({"run", "--resume", "--output", experiment.output("torn.h5")}));
+  BOOST_TEST(essence(torn) == essence(whole));
+  BOOST_TEST(std::filesystem::exists(work / "trained.best.h5"));
+}
+
+BOOST_AUTO_TEST_CASE(a_training_that_diverges_twice_says_what_to_change_and_keeps_its_checkpoint) {
+  const Experiment experiment;
+  const auto result = experiment.says({"train", "--output", experiment.output("a.h5"), "--set",
+                                       "train.learning_rate=100", "--set", "train.warmup_epochs=1.5", "--set",
+                                       "train.optimizer=adam", "--set", "train.rollback_factor=0.9"});
+  BOOST_TEST(result.exit_code == 2);
+  BOOST_TEST(result.err.find("going back to step") != std::string::npos, result.err);
+  BOOST_TEST(result.err.find("bitsmith: training diverged at step") != std::string::npos, result.err);
+  BOOST_TEST(result.err.find("lower learning_rate") != std::string::npos, result.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_while_training_is_told_and_what_was_saved_stays) {
+  const Experiment experiment;
+  const auto trained = experiment.folder / "a.work" / "trained.h5";
+  const auto train = [&](const std::string& epochs) {
+    return experiment.command(
+        {"train", "--output", experiment.output("a.h5"), "--set", "train.epochs=" + epochs, "--quiet"});
+  };
+  BOOST_TEST(base::run_process(train("1"), "", kTimeout_s).exit_code == 0);
+  const std::string before = base::read_file(trained);
+  // A limit on the size of files, in KiB, stands in for the full disk.
+  std::vector<std::string> limited = {"bash", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "bash"};
+  const auto words = train("2");
+  limited.insert(limited.end(), words.begin(), words.end());
+  const auto result = base::run_process(limited, "", kTimeout_s);
+  BOOST_TEST(result.exit_code == 2);
+  BOOST_TEST(result.err.find("h5: cannot write: File too large") != std::string::npos, result.err);
+  BOOST_TEST((base::read_file(trained) == before));
+  for (const auto& entry : std::filesystem::directory_iterator(trained.parent_path()))
+    BOOST_TEST(entry.path().string().find(".tmp.") == std::string::npos, entry.path());
 }
 
 BOOST_AUTO_TEST_CASE(an_infeasible_budget_is_proven_before_anything_is_trained) {

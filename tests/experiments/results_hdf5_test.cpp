@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(foreign_truncated_and_newer_files_are_refused) {
   });
   BOOST_TEST(error_of(folder / "newer.h5") ==
              (folder / "newer.h5").string() +
-                 ": schema version 4, this program reads 1 to 3; use a newer bitsmith");
+                 ": schema version 5, this program reads 1 to 4; use a newer bitsmith");
   base::hdf5::write_file(folder / "hollow.h5", [](base::hdf5::File& file) {
     file.set_attribute("/", "Conventions", "bitsmith-results");
     file.set_attribute("/", "schema_version", kResultsSchema);
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(h5py_and_h5dump_can_read_the_file) {
   const std::string script = R"(
 import sys, h5py
 f = h5py.File(sys.argv[1])
-assert f.attrs['schema_version'] == 3 and '725 mxfp4' in f.attrs['format_codes']
+assert f.attrs['schema_version'] == 4 and '725 mxfp4' in f.attrs['format_codes']
 missing = []
 def visit(name, item):
     if isinstance(item, h5py.Dataset):
@@ -131,6 +131,10 @@ assert s['weight_bits'].shape == (2, 2) and s['weight_bits'].dtype == 'i4'
 assert s['weight_bits'].dims[0][0].name == '/searches/0/episode'
 assert s['weight_bits'].dims[1][0].name == '/layers/name'
 assert list(s['episode']) == [0, 1] and s['weight_bits'][0, 1] == 4
+assert list(f['training/learning_rate']) == [0.1, 0.05]
+assert list(f['training_steps/step']) == [2, 4, 6] and list(f['training_steps/loss']) == [1.5, 0.75, 0.25]
+assert f['training_steps/loss'].dims[0][0].name == '/training_steps/step'
+assert f['finetuning/1'].attrs['method'] == 'ddpg' and list(f['finetuning/1/validation_accuracy']) == [0.87]
 assert f['methods/name'].asstr()[0] == 'fp32'
 assert f['config'].asstr()[()].startswith('seed: 1')
 )";
@@ -143,7 +147,7 @@ assert f['config'].asstr()[()].startswith('seed: 1')
   BOOST_TEST(dump.out.find("0.49") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(files_of_the_first_schema_are_read_without_what_was_executed) {
+BOOST_AUTO_TEST_CASE(files_of_the_first_schema_are_read_without_what_they_lack) {
   const tests::TemporaryFolder folder;
   const auto path = folder / "r.h5";
   write_results(path, example_results());
@@ -152,6 +156,9 @@ import sys, h5py
 f = h5py.File(sys.argv[1], 'r+')
 f.attrs['schema_version'] = 1
 winner = f['winner']
+del f['training_steps']
+del f['finetuning']
+for key in ('learning_rate', 'accuracy', 'validation_loss'): del f['training'][key]
 del winner['measured_microseconds']
 for key in ('measured_other_microseconds', 'predicted_ms', 'measured_ms', 'measured_uniform8_ms', 'deployed_test_accuracy', 'agreement'):
     del winner.attrs[key]
@@ -159,7 +166,11 @@ for key in ('measured_other_microseconds', 'predicted_ms', 'measured_ms', 'measu
   const base::ProcessResult python =
       base::run_process({"/usr/bin/python3", "-c", script, path.string()}, "", 60);
   BOOST_REQUIRE_MESSAGE(python.exit_code == 0, python.err);
-  const Winner winner = read_results(path).winner;
+  const RunResults read = read_results(path);
+  BOOST_TEST(read.training[0].validation_accuracy == 0.8);
+  BOOST_TEST(std::isnan(read.training[0].learning_rate));
+  BOOST_TEST(read.training_steps.losses.empty());
+  const Winner& winner = read.winner;
   BOOST_TEST(winner.layers[0].microseconds == 30.5);
   BOOST_TEST(std::isnan(winner.layers[0].measured_microseconds));
   BOOST_TEST(std::isnan(winner.measured_ms));

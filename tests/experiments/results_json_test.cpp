@@ -29,6 +29,9 @@ BOOST_AUTO_TEST_CASE(the_json_form_is_one_object_with_the_documented_keys) {
   BOOST_TEST(json["winner"]["layers"][1]["kernel"].is_null());
   BOOST_TEST(json["constraints"][1]["met"] == false);
   BOOST_TEST(json["searches"][0]["episodes"][0]["costs"]["size_kib"] == 0.5);
+  BOOST_TEST(json["training"][0]["learning_rate"] == 0.1);
+  BOOST_TEST(json["training"][1]["validation_accuracy"].is_null());
+  BOOST_TEST(json["training_steps"]["loss"].size() == 3u);
   BOOST_TEST(nlohmann::json::parse(results_json({}))["winner"].is_null());
 }
 

@@ -1,13 +1,17 @@
 #include "trainer/checkpoint.hpp"
 
+#include <fmt/format.h>
+
 #include <boost/test/unit_test.hpp>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/hdf5.hpp"
+#include "tests/quant/base/file_size_limit.hpp"
 #include "tests/quant/base/temporary_folder.hpp"
 #include "trainer/data/data_sources.hpp"
 
@@ -28,12 +32,13 @@ quant::NetworkInfo tiny_info(int channels = 4, int stride = 1) {
 }
 
 DataPart random_part() {
-  Dataset dataset;
-  dataset.shape = {1, 6, 6};
-  dataset.classes = 3;
-  for (int i = 0; i < 50; ++i) dataset.labels.push_back(i % 3);
-  for (int i = 0; i < 50 * 36; ++i) dataset.bytes.push_back(static_cast<std::uint8_t>(i * 7919 % 256));
-  return DataPart(dataset, {{0.5}, {0.3}}, 0);
+  std::vector<int> labels;
+  std::vector<std::uint8_t> pixels;
+  for (int i = 0; i < 50; ++i) labels.push_back(i % 3);
+  for (int i = 0; i < 50 * 36; ++i) pixels.push_back(static_cast<std::uint8_t>(i * 7919 % 256));
+  return DataPart(
+      make_dataset(images_in_memory({1, 6, 6}, std::move(pixels)), std::move(labels), 3, "made up"),
+      {{0.5}, {0.3}}, 0);
 }
 
 TrainOptions four_epochs(OptimizerKind optimizer) {
@@ -202,15 +207,90 @@ BOOST_AUTO_TEST_CASE(other_versions_and_other_files_are_refused) {
   BOOST_CHECK_EXCEPTION(load_checkpoint(path, network), UserError, message_has("c.h5", "no such file"));
   base::hdf5::write_file(path, [](base::hdf5::File& file) { file.set_attribute("/", "title", "else"); });
   BOOST_CHECK_EXCEPTION(load_checkpoint(path, network), UserError, message_has("c.h5", "not a checkpoint"));
-  write_changed(path, network, [](base::hdf5::File& file) { file.set_attribute("/", "format_version", 2); });
+  write_changed(path, network, [](base::hdf5::File& file) { file.set_attribute("/", "format_version", 3); });
   BOOST_CHECK_EXCEPTION(load_checkpoint(path, network), UserError,
-                        message_has("checkpoint format 2, this program reads 1"));
+                        message_has("checkpoint format 3, this program reads 1 to 2"));
   write_changed(path, network, [](base::hdf5::File& file) {
     std::vector<float> values(36);
     values[3] = std::numeric_limits<float>::quiet_NaN();
     file.write("parameters/conv1.weight", values, {4, 1, 3, 3});
   });
   BOOST_CHECK_EXCEPTION(load_checkpoint(path, network), UserError, message_has("conv1.weight", "not finite"));
+}
+
+BOOST_AUTO_TEST_CASE(files_of_the_first_version_are_still_read) {
+  const TemporaryFolder folder;
+  const auto path = folder / "c.h5";
+  const Network written(tiny_info(), 1);
+  const auto write = [&](std::int64_t step) {
+    base::hdf5::write_file(path, [&](base::hdf5::File& file) {
+      file.set_attribute("/", "format", "bitsmith checkpoint");
+      file.set_attribute("/", "format_version", 1);
+      file.set_attribute("/", "network", "tiny");
+      file.set_attribute("/", "network_hash", fmt::format("{:016x}", written.info().hash()));
+      file.set_attribute("/", "run_identity", "run");
+      file.set_attribute("/", "seed", 11);
+      file.set_attribute("/", "step", step);
+      file.set_attribute("/", "total_steps", 24);
+      file.set_attribute("/", "epoch", 2.0);
+      file.set_attribute("/", "loss", 0.5);
+      for (const Parameter& p : written.parameters())
+        file.write("parameters/" + p.name, p.value, {p.shape.begin(), p.shape.end()});
+      for (const Buffer& b : written.buffers()) file.write("buffers/" + b.name, b.value);
+      file.make_group("optimizer");
+      file.set_attribute("optimizer", "steps", step);
+      for (const Parameter& p : written.parameters())
+        file.write("optimizer/first/" + p.name, std::vector<float>(p.value.size(), 0.25f),
+                   {p.shape.begin(), p.shape.end()});
+      for (const quant::LayerInfo& layer : written.info().layers) {
+        const std::string group = "quantization/" + layer.name;
+        file.make_group(group);
+        for (const char* name : {"per_channel", "activation_signed"}) file.set_attribute(group, name, 0);
+        for (const char* name : {"weight_bits", "activation_bits"}) file.set_attribute(group, name, 32);
+        file.set_attribute(group, "activation_scale", 0.0);
+      }
+    });
+  };
+  Network network(tiny_info(), 2);
+  write(12);
+  const Checkpoint middle = load_checkpoint(path, network, "run");
+  BOOST_TEST(same_numbers(network, written));
+  BOOST_TEST(middle.state.step == 12);
+  BOOST_TEST(middle.state.optimizer.first.at(0).at(0) == 0.25f);
+  BOOST_TEST(!middle.state.finished);
+  BOOST_TEST(middle.state.curve.empty());
+  write(24);
+  BOOST_TEST(load_checkpoint(path, network).state.finished);
+}
+
+BOOST_AUTO_TEST_CASE(to_be_used_and_not_trained_a_network_has_its_averaged_weights) {
+  const TemporaryFolder folder;
+  const Network weights(tiny_info(), 1), averaged(tiny_info(), 2);
+  Checkpoint checkpoint;
+  checkpoint.state.step = 3;
+  update_average(checkpoint.state.average, averaged, 0.9);
+  save_checkpoint(folder / "c.h5", weights, checkpoint);
+  Network network(tiny_info(), 3);
+  load_checkpoint(folder / "c.h5", network);
+  BOOST_TEST(same_numbers(network, weights));
+  load_trained(folder / "c.h5", network);
+  BOOST_TEST(same_numbers(network, averaged));
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_leaves_the_old_checkpoint_and_says_so) {
+  const TemporaryFolder folder;
+  const auto path = folder / "c.h5";
+  save_checkpoint(path, Network(tiny_info(), 1), {});
+  const std::string old = base::read_file(path);
+  {
+    const tests::FileSizeLimit limit(1000);
+    BOOST_CHECK_EXCEPTION(save_checkpoint(path, Network(tiny_info(), 2), {}), UserError,
+                          message_has("c.h5", "too large"));
+  }
+  BOOST_TEST((base::read_file(path) == old));
+  BOOST_TEST(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+  save_checkpoint(path, Network(tiny_info(), 2), {});
+  BOOST_TEST((base::read_file(path) != old));
 }
 
 BOOST_AUTO_TEST_CASE(a_truncated_checkpoint_is_refused_and_changes_nothing) {

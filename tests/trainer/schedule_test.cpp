@@ -2,6 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cmath>
+#include <numbers>
+#include <utility>
+
 #include "quant/base/error.hpp"
 
 using namespace bitsmith;
@@ -54,6 +58,34 @@ BOOST_AUTO_TEST_CASE(steps_multiply_the_rate_at_their_epochs) {
   BOOST_TEST(schedule.rate(10) == 0.1, boost::test_tools::tolerance(kExact));
   BOOST_TEST(schedule.rate(24) == 0.1, boost::test_tools::tolerance(kExact));
   BOOST_TEST(schedule.rate(25) == 0.01, boost::test_tools::tolerance(kExact));
+}
+
+BOOST_AUTO_TEST_CASE(restarts_repeat_the_cosine_over_periods_that_grow) {
+  TrainOptions options = options_of(ScheduleKind::cosine_restarts, 0.5);
+  options.restart_epochs = 1.0;
+  options.restart_factor = 2.0;
+  const Schedule schedule(options, 10, 100);
+  // Warm-up to step 5, then periods of 10, 20 and 40 steps: equation 5 of the paper.
+  for (const auto& [begin, length] : {std::pair{5, 10}, std::pair{15, 20}, std::pair{35, 40}})
+    for (int t = 0; t < length; ++t)
+      BOOST_TEST(schedule.rate(begin + t) == 0.5 * (1.0 + std::cos(std::numbers::pi * t / length)),
+                 boost::test_tools::tolerance(kExact));
+  options.restart_factor = 1.0;
+  const Schedule equal(options, 10, 100);
+  for (int step = 5; step < 85; ++step)
+    BOOST_TEST(equal.rate(step) == equal.rate(step + 10), boost::test_tools::tolerance(kExact));
+  options.restart_factor = 1.5;
+  const Schedule fractional(options, 10, 100);
+  BOOST_TEST(fractional.rate(5 + 10 + 15) == 1.0, boost::test_tools::tolerance(kExact));
+}
+
+BOOST_AUTO_TEST_CASE(periods_that_are_none_or_shrink_are_refused) {
+  TrainOptions options = options_of(ScheduleKind::cosine_restarts);
+  options.restart_epochs = 0.0;
+  BOOST_CHECK_THROW(Schedule(options, 10, 40), base::UserError);
+  options = options_of(ScheduleKind::cosine_restarts);
+  options.restart_factor = 0.5;
+  BOOST_CHECK_THROW(Schedule(options, 10, 40), base::UserError);
 }
 
 BOOST_AUTO_TEST_CASE(epochs_become_steps_and_never_none_unless_asked) {

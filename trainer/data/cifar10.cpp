@@ -6,16 +6,16 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
+#include "trainer/data/planes.hpp"
 
 namespace bitsmith::trainer {
 
-Dataset load_cifar10(std::span<const std::string> files, DataRole) {
+Dataset load_cifar10(std::span<const std::string> files, DataRole, std::uint64_t) {
   constexpr std::size_t kPixels = 3 * 32 * 32, kRecord = 1 + kPixels;
   if (files.empty()) throw base::UserError("format cifar10 needs at least one file, e.g. data_batch_1.bin");
-  Dataset dataset;
-  dataset.shape = {3, 32, 32};
-  dataset.classes = 10;
-  dataset.source = files.size() == 1 ? files[0] : fmt::format("{} .. {}", files.front(), files.back());
+  constexpr int kClasses = 10;
+  const quant::Shape shape{3, 32, 32};
+  std::vector<int> labels;
   std::vector<std::uint8_t> planes;
   for (const std::string& path : files) {
     const std::string content = base::read_file(path);
@@ -27,16 +27,17 @@ Dataset load_cifar10(std::span<const std::string> files, DataRole) {
                       path, content.size(), kRecord));
     for (std::size_t at = 0; at < content.size(); at += kRecord) {
       const int label = static_cast<unsigned char>(content[at]);
-      if (label >= dataset.classes)
+      if (label >= kClasses)
         throw base::UserError(
             fmt::format("{}: record {} has label {}, allowed are 0..9", path, at / kRecord, label));
-      dataset.labels.push_back(label);
+      labels.push_back(label);
       const auto pixels = content.begin() + static_cast<std::ptrdiff_t>(at + 1);
       planes.insert(planes.end(), pixels, pixels + kPixels);
     }
   }
-  dataset.bytes = channels_innermost(std::move(planes), dataset.shape);
-  return dataset;
+  return make_dataset(images_in_memory(shape, channels_innermost(std::move(planes), shape)),
+                      std::move(labels), kClasses,
+                      files.size() == 1 ? files[0] : fmt::format("{} .. {}", files.front(), files.back()));
 }
 
 }  // namespace bitsmith::trainer

@@ -18,6 +18,17 @@ namespace {
 
 std::uint64_t seed_of(const DataOptions& options) { return static_cast<std::uint64_t>(options.split_seed); }
 
+std::uint64_t memory_of(const DataOptions& options) {
+  return static_cast<std::uint64_t>(options.memory_mib) << 20;
+}
+
+std::uint64_t hash_of(const DataPart& train, const DataPart& validation) {
+  base::Hasher hasher;
+  hasher.add(train.hash());
+  hasher.add(validation.hash());
+  return hasher.value();
+}
+
 }  // namespace
 
 Data::Data(DataOptions options) : Data(options, load(options)) {
@@ -31,10 +42,12 @@ Data::Data(DataOptions options) : Data(options, load(options)) {
 Data::Data(DataOptions options, Parts parts)
     : options_(std::move(options)),
       train_(std::move(parts.train)),
-      validation_(std::move(parts.validation)) {}
+      validation_(std::move(parts.validation)),
+      hash_(hash_of(train_, validation_)) {}
 
 Data::Parts Data::load(const DataOptions& options) {
-  const Dataset files = load_dataset(options.format, options.train_files, DataRole::train, 0);
+  const Dataset files =
+      load_dataset(options.format, options.train_files, DataRole::train, 0, memory_of(options));
   const Split split = split_by_class(files.labels, files.classes, options.train_images,
                                      options.validation_images, seed_of(options));
   Dataset train = select(files, split.train);
@@ -44,14 +57,15 @@ Data::Parts Data::load(const DataOptions& options) {
 }
 
 DataPart Data::load_test() const {
-  Dataset files = load_dataset(options_.format, options_.test_files, DataRole::test, classes());
+  Dataset files =
+      load_dataset(options_.format, options_.test_files, DataRole::test, classes(), memory_of(options_));
   const quant::Shape expected{shape().channels, shape().height - 2 * options_.pad,
                               shape().width - 2 * options_.pad};
-  if (files.shape != expected)
+  if (files.shape() != expected)
     throw base::UserError(
         fmt::format("{}: test images of {} x {} x {} (channels, height, width), but the training files "
                     "have {} x {} x {}",
-                    files.source, files.shape.channels, files.shape.height, files.shape.width,
+                    files.source, files.shape().channels, files.shape().height, files.shape().width,
                     expected.channels, expected.height, expected.width));
   if (options_.test_images < 0 || options_.test_images > files.images())
     throw base::UserError(fmt::format("test_images: {}: {} has {} (0 means all)", options_.test_images,
@@ -63,13 +77,6 @@ DataPart Data::load_test() const {
                                                 seed_of(options_)));
   }
   return DataPart(std::move(files), train_.normalization(), options_.pad);
-}
-
-std::uint64_t Data::hash() const {
-  base::Hasher hasher;
-  hasher.add(train_.hash());
-  hasher.add(validation_.hash());
-  return hasher.value();
 }
 
 }  // namespace bitsmith::trainer

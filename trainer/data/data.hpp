@@ -22,7 +22,7 @@ class Data {
   int classes() const { return train_.classes(); }
   Augmentation augmentation() const { return {options_.crop_pad, options_.flip}; }
   /// Of the training and validation parts (not of the test files): the data's share in a run's identity.
-  std::uint64_t hash() const;
+  std::uint64_t hash() const { return hash_; }
 
  private:
   struct Parts {
@@ -33,6 +33,7 @@ class Data {
 
   DataOptions options_;
   DataPart train_, validation_;
+  std::uint64_t hash_;
 };
 
 }  // namespace bitsmith::trainer

@@ -24,7 +24,7 @@ DataPart::DataPart(Dataset dataset, Normalization normalization, int pad)
     : dataset_(std::move(dataset)),
       normalization_(std::move(normalization)),
       pad_(pad),
-      shape_(padded(dataset_.shape, pad)) {
+      shape_(padded(dataset_.shape(), pad)) {
   const auto channels = static_cast<std::size_t>(shape_.channels);
   base::require(normalization_.mean.size() == channels && normalization_.deviation.size() == channels,
                 "normalization of another number of channels");
@@ -57,14 +57,14 @@ void DataPart::place(const T* image, int dy, int dx, bool mirror, float* out, Co
   const std::ptrdiff_t row_elements = std::ptrdiff_t{width} * channels;
   // Columns of the output, before mirroring, that the image covers.
   const int first = std::clamp(pad_ + dx, 0, width);
-  const int last = std::clamp(pad_ + dx + dataset_.shape.width, first, width);
+  const int last = std::clamp(pad_ + dx + dataset_.shape().width, first, width);
   for (int y = 0; y < shape_.height; ++y, out += row_elements) {
     const int source_y = y - pad_ - dy;
-    const bool covered = source_y >= 0 && source_y < dataset_.shape.height && first < last;
+    const bool covered = source_y >= 0 && source_y < dataset_.shape().height && first < last;
     if (!covered || first > 0 || last < width) std::copy(border_row_.begin(), border_row_.end(), out);
     if (!covered) continue;
     const T* from =
-        image + (std::ptrdiff_t{source_y} * dataset_.shape.width + (first - pad_ - dx)) * channels;
+        image + (std::ptrdiff_t{source_y} * dataset_.shape().width + (first - pad_ - dx)) * channels;
     float* to = out + std::ptrdiff_t{mirror ? width - 1 - first : first} * channels;
     const std::ptrdiff_t step = mirror ? -channels : channels;
     for (int x = first; x < last; ++x, from += channels, to += step)
@@ -73,16 +73,18 @@ void DataPart::place(const T* image, int dy, int dx, bool mirror, float* out, Co
 }
 
 void DataPart::write(std::int64_t index, int dy, int dx, bool mirror, float* out) const {
-  const std::int64_t begin = index * dataset_.shape.elements();
+  thread_local ImageScratch scratch;
+  const ImageStore& pixels = *dataset_.pixels;
+  const int row = dataset_.rows[static_cast<std::size_t>(index)];
   const int channels = shape_.channels;
-  if (dataset_.floats.empty()) {
+  if (!pixels.has_floats()) {
     const float* const table = table_.data();
-    place(dataset_.bytes.data() + begin, dy, dx, mirror, out,
+    place(pixels.bytes(row, scratch), dy, dx, mirror, out,
           [=](std::uint8_t value, int c) { return table[value * channels + c]; });
   } else {
     const float* const offset = offset_.data();
     const float* const scale = scale_.data();
-    place(dataset_.floats.data() + begin, dy, dx, mirror, out,
+    place(pixels.floats(row, scratch), dy, dx, mirror, out,
           [=](float value, int c) { return (value - offset[c]) * scale[c]; });
   }
 }

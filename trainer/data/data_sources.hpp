@@ -27,6 +27,7 @@ class TrainingSource : public BatchSource {
   int classes() const override { return part_.classes(); }
   std::int64_t images() const override { return part_.images(); }
   std::int64_t batches_per_epoch() const override { return part_.images() / batch_; }
+  std::uint64_t seed() const override { return seed_; }
   void fill(std::int64_t step, Tensor& images, std::vector<int>& labels) override;
 
  private:

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "quant/base/error.hpp"
 #include "quant/base/hash.hpp"
@@ -11,48 +13,89 @@
 namespace bitsmith::trainer {
 namespace {
 
+/// Hashes a stream in blocks of a fixed number of elements, since a Hasher keeps what it was given.
 template <class T>
-void append_images(const std::vector<T>& from, std::span<const int> indices, std::int64_t elements,
-                   std::vector<T>& to) {
-  if (from.empty()) return;
-  to.reserve(indices.size() * static_cast<std::size_t>(elements));
-  for (int index : indices) {
-    const auto begin = from.begin() + index * elements;
-    to.insert(to.end(), begin, begin + elements);
+class BlockHasher {
+ public:
+  explicit BlockHasher(base::Hasher& hasher) : hasher_(hasher) { block_.reserve(kBlock); }
+  ~BlockHasher() {
+    if (!block_.empty()) flush();
   }
-}
+  BlockHasher(const BlockHasher&) = delete;
+  BlockHasher& operator=(const BlockHasher&) = delete;
 
-// In blocks, since a Hasher keeps what it was given.
-template <class T>
-void add_in_blocks(base::Hasher& hasher, std::span<const T> values) {
-  constexpr std::size_t kBlock = std::size_t{1} << 20;
-  for (std::size_t begin = 0; begin < values.size(); begin += kBlock) {
-    base::Hasher block;
-    block.add(std::as_bytes(values.subspan(begin, std::min(kBlock, values.size() - begin))));
-    hasher.add(block.value());
+  void add(std::span<const T> values) {
+    while (!values.empty()) {
+      const std::size_t count = std::min(values.size(), kBlock - block_.size());
+      block_.insert(block_.end(), values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
+      values = values.subspan(count);
+      if (block_.size() == kBlock) flush();
+    }
   }
-}
+
+ private:
+  static constexpr std::size_t kBlock = std::size_t{1} << 20;
+
+  void flush() {
+    base::Hasher block;
+    block.add(std::as_bytes(std::span<const T>(block_)));
+    hasher_.add(block.value());
+    block_.clear();
+  }
+
+  base::Hasher& hasher_;
+  std::vector<T> block_;
+};
 
 }  // namespace
 
+Dataset make_dataset(std::shared_ptr<const ImageStore> pixels, std::vector<int> labels, int classes,
+                     std::string source) {
+  base::require(pixels->images() == static_cast<std::int64_t>(labels.size()), "as many labels as images");
+  Dataset dataset{std::move(pixels), std::vector<int>(labels.size()), std::move(labels), classes,
+                  std::move(source)};
+  std::iota(dataset.rows.begin(), dataset.rows.end(), 0);
+  return dataset;
+}
+
 Dataset select(const Dataset& dataset, std::span<const int> indices) {
-  Dataset part{dataset.shape, dataset.classes, {}, {}, {}, dataset.source};
-  append_images(dataset.bytes, indices, dataset.shape.elements(), part.bytes);
-  append_images(dataset.floats, indices, dataset.shape.elements(), part.floats);
-  append_images(dataset.labels, indices, 1, part.labels);
+  Dataset part{dataset.pixels, {}, {}, dataset.classes, dataset.source};
+  part.rows.reserve(indices.size());
+  part.labels.reserve(indices.size());
+  for (const int index : indices) {
+    part.rows.push_back(dataset.rows[static_cast<std::size_t>(index)]);
+    part.labels.push_back(dataset.labels[static_cast<std::size_t>(index)]);
+  }
   return part;
+}
+
+void for_each_image(const Dataset& dataset,
+                    const std::function<void(std::span<const std::uint8_t>)>& of_bytes,
+                    const std::function<void(std::span<const float>)>& of_floats) {
+  const auto elements = static_cast<std::size_t>(dataset.shape().elements());
+  ImageScratch scratch;
+  for (const int row : dataset.rows)
+    if (dataset.pixels->has_floats())
+      of_floats({dataset.pixels->floats(row, scratch), elements});
+    else
+      of_bytes({dataset.pixels->bytes(row, scratch), elements});
 }
 
 std::uint64_t hash(const Dataset& dataset) {
   base::Hasher hasher;
-  hasher.add(dataset.shape.channels);
-  hasher.add(dataset.shape.height);
-  hasher.add(dataset.shape.width);
+  hasher.add(dataset.shape().channels);
+  hasher.add(dataset.shape().height);
+  hasher.add(dataset.shape().width);
   hasher.add(dataset.classes);
   hasher.add(static_cast<std::int64_t>(dataset.images()));
-  add_in_blocks(hasher, std::span<const std::uint8_t>(dataset.bytes));
-  add_in_blocks(hasher, std::span<const float>(dataset.floats));
-  add_in_blocks(hasher, std::span<const int>(dataset.labels));
+  {
+    BlockHasher<std::uint8_t> bytes(hasher);
+    BlockHasher<float> floats(hasher);
+    for_each_image(
+        dataset, [&](std::span<const std::uint8_t> image) { bytes.add(image); },
+        [&](std::span<const float> image) { floats.add(image); });
+  }
+  BlockHasher<int>(hasher).add(dataset.labels);
   return hasher.value();
 }
 
@@ -62,11 +105,18 @@ void check(const Dataset& dataset) {
     if (dataset.labels[i] < 0 || dataset.labels[i] >= dataset.classes)
       throw base::UserError(fmt::format("{}: image {} has label {}, allowed are 0..{}", dataset.source, i,
                                         dataset.labels[i], dataset.classes - 1));
-  const auto bad = std::find_if_not(dataset.floats.begin(), dataset.floats.end(),
-                                    [](float x) { return std::isfinite(x); });
-  if (bad != dataset.floats.end())
-    throw base::UserError(fmt::format("{}: image {} has a pixel that is {}", dataset.source,
-                                      (bad - dataset.floats.begin()) / dataset.shape.elements(), *bad));
+  if (!dataset.pixels->has_floats()) return;
+  std::int64_t index = 0;
+  for_each_image(
+      dataset, [](std::span<const std::uint8_t>) {},
+      [&](std::span<const float> image) {
+        const auto bad =
+            std::find_if_not(image.begin(), image.end(), [](float x) { return std::isfinite(x); });
+        if (bad != image.end())
+          throw base::UserError(
+              fmt::format("{}: image {} has a pixel that is {}", dataset.source, index, *bad));
+        ++index;
+      });
 }
 
 }  // namespace bitsmith::trainer

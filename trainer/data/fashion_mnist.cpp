@@ -24,7 +24,7 @@ std::string find_file(const fs::path& folder, const std::string& name) {
 
 }  // namespace
 
-Dataset load_fashion_mnist(std::span<const std::string> files, DataRole role) {
+Dataset load_fashion_mnist(std::span<const std::string> files, DataRole role, std::uint64_t memory_bytes) {
   if (!files.empty())
     throw base::UserError(
         fmt::format("format fashion_mnist finds its files by itself, but {} is named; use format idx for "
@@ -35,7 +35,7 @@ Dataset load_fashion_mnist(std::span<const std::string> files, DataRole role) {
   const std::string prefix = role == DataRole::train ? "train" : "t10k";
   const std::string pair[] = {find_file(folder, prefix + "-images-idx3-ubyte"),
                               find_file(folder, prefix + "-labels-idx1-ubyte")};
-  Dataset dataset = load_idx(pair, role);
+  Dataset dataset = load_idx(pair, role, memory_bytes);
   dataset.classes = 10;
   return dataset;
 }

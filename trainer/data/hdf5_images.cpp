@@ -7,6 +7,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/hdf5.hpp"
+#include "trainer/data/planes.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -36,9 +37,24 @@ void check_extents(const std::string& path, const base::hdf5::Extents& images,
                                       path, fmt::join(images, " x ")));
 }
 
+std::shared_ptr<const ImageStore> pixels_of(const base::hdf5::File& file, std::uint64_t memory_bytes) {
+  const auto extents = file.extents("images");
+  const quant::Shape shape{static_cast<int>(extents[1]), static_cast<int>(extents[2]),
+                           static_cast<int>(extents[3])};
+  const auto type = file.type("images");
+  const bool floats = type == base::hdf5::ElementType::float32;
+  if (!floats && type != base::hdf5::ElementType::uint8)
+    throw base::UserError(fmt::format("{}: 'images' holds {}, expected uint8 or float32",
+                                      file.path().string(), base::hdf5::element_type_name(type)));
+  const auto image_bytes = static_cast<std::uint64_t>(shape.elements()) * (floats ? sizeof(float) : 1);
+  if (extents[0] > memory_bytes / image_bytes) return images_in_hdf5(file.path().string(), memory_bytes);
+  if (floats) return images_in_memory(shape, channels_innermost(file.read<float>("images").values, shape));
+  return images_in_memory(shape, channels_innermost(file.read<std::uint8_t>("images").values, shape));
+}
+
 }  // namespace
 
-Dataset load_hdf5_images(std::span<const std::string> files, DataRole) {
+Dataset load_hdf5_images(std::span<const std::string> files, DataRole, std::uint64_t memory_bytes) {
   if (files.size() != 1)
     throw base::UserError(fmt::format("format hdf5 needs one file, got {}", files.size()));
   const auto file = base::hdf5::File::open(files[0]);
@@ -46,23 +62,8 @@ Dataset load_hdf5_images(std::span<const std::string> files, DataRole) {
   const auto extents = file.extents("images");
   check_extents(files[0], extents, file.extents("labels"));
 
-  Dataset dataset;
-  dataset.source = files[0];
-  dataset.shape = {static_cast<int>(extents[1]), static_cast<int>(extents[2]), static_cast<int>(extents[3])};
   const auto labels = file.read<std::int32_t>("labels").values;
-  dataset.labels.assign(labels.begin(), labels.end());
-  switch (const auto type = file.type("images")) {
-    case base::hdf5::ElementType::uint8:
-      dataset.bytes = channels_innermost(file.read<std::uint8_t>("images").values, dataset.shape);
-      break;
-    case base::hdf5::ElementType::float32:
-      dataset.floats = channels_innermost(file.read<float>("images").values, dataset.shape);
-      break;
-    default:
-      throw base::UserError(fmt::format("{}: 'images' holds {}, expected uint8 or float32", files[0],
-                                        base::hdf5::element_type_name(type)));
-  }
-  return dataset;
+  return make_dataset(pixels_of(file, memory_bytes), {labels.begin(), labels.end()}, 0, files[0]);
 }
 
 }  // namespace bitsmith::trainer

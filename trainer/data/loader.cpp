@@ -33,8 +33,9 @@ const DataLoader& data_loader(DataFormat format) {
   throw base::InternalError("a data format without a loader");
 }
 
-Dataset load_dataset(DataFormat format, std::span<const std::string> files, DataRole role, int classes) {
-  Dataset dataset = data_loader(format).load(files, role);
+Dataset load_dataset(DataFormat format, std::span<const std::string> files, DataRole role, int classes,
+                     std::uint64_t memory_bytes) {
+  Dataset dataset = data_loader(format).load(files, role, memory_bytes);
   const bool inferred = dataset.classes == 0;
   if (inferred) {
     const int largest =

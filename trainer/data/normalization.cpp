@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "quant/base/error.hpp"
@@ -19,10 +20,15 @@ struct Moments {
 
 // From the histogram, so that the result is exact and cheap.
 std::vector<Moments> moments_of_bytes(const Dataset& dataset) {
-  const auto channels = static_cast<std::size_t>(dataset.shape.channels);
+  const auto channels = static_cast<std::size_t>(dataset.shape().channels);
   std::vector<std::array<std::uint64_t, 256>> histograms(channels);
-  for (std::size_t i = 0; i < dataset.bytes.size(); i += channels)
-    for (std::size_t c = 0; c < channels; ++c) ++histograms[c][dataset.bytes[i + c]];
+  for_each_image(
+      dataset,
+      [&](std::span<const std::uint8_t> image) {
+        for (std::size_t i = 0; i < image.size(); i += channels)
+          for (std::size_t c = 0; c < channels; ++c) ++histograms[c][image[i + c]];
+      },
+      [](std::span<const float>) {});
   std::vector<Moments> moments(channels);
   for (std::size_t c = 0; c < channels; ++c)
     for (std::size_t value = 0; value < 256; ++value) {
@@ -35,15 +41,19 @@ std::vector<Moments> moments_of_bytes(const Dataset& dataset) {
 }
 
 std::vector<Moments> moments_of_floats(const Dataset& dataset) {
-  const auto channels = static_cast<std::size_t>(dataset.shape.channels);
+  const auto channels = static_cast<std::size_t>(dataset.shape().channels);
   std::vector<Moments> moments(channels);
-  for (std::size_t i = 0; i < dataset.floats.size(); ++i) {
-    Moments& m = moments[i % channels];
-    const double x = dataset.floats[i];
-    m.sum += x;
-    m.squares += x * x;
-    m.count += 1.0;
-  }
+  for_each_image(
+      dataset, [](std::span<const std::uint8_t>) {},
+      [&](std::span<const float> image) {
+        for (std::size_t i = 0; i < image.size(); ++i) {
+          Moments& m = moments[i % channels];
+          const double x = static_cast<double>(image[i]);
+          m.sum += x;
+          m.squares += x * x;
+          m.count += 1.0;
+        }
+      });
   return moments;
 }
 
@@ -60,12 +70,13 @@ void check_option(std::string_view name, const std::vector<double>& values, int 
 
 Normalization make_normalization(const Dataset& dataset, const std::vector<double>& mean,
                                  const std::vector<double>& deviation) {
-  const int channels = dataset.shape.channels;
+  const int channels = dataset.shape().channels;
   if (!mean.empty()) check_option("mean", mean, channels, false);
   if (!deviation.empty()) check_option("deviation", deviation, channels, true);
   if (!mean.empty() && !deviation.empty()) return {mean, deviation};
   Normalization measured;
-  for (const Moments& m : dataset.floats.empty() ? moments_of_bytes(dataset) : moments_of_floats(dataset)) {
+  for (const Moments& m :
+       dataset.pixels->has_floats() ? moments_of_floats(dataset) : moments_of_bytes(dataset)) {
     const double centre = m.sum / m.count;
     const double variance = m.squares / m.count - centre * centre;
     // Below this the difference above is rounding, not spread.

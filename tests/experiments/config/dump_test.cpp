@@ -27,7 +27,10 @@ class Changer : public FieldVisitor {
       *value = listed ? (*value == 3 ? 4 : 3)
                       : static_cast<int>(*value == field.range.high ? *value - 1 : *value + 1);
     }
-    void operator()(double* value) const { *value = *value / 3 + 1e-3; }
+    void operator()(double* value) const {
+      const double third = *value / 3 + 1e-3;
+      *value = field.range.contains(third) ? third : *value * 1.1;
+    }
     void operator()(std::string* value) const {
       *value = field.choices.empty() ? "yes: #\"" : field.choices.back();
     }
@@ -76,6 +79,13 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
   changed.ptq.steps.equalize = changed.ptq.steps.absorb_biases = false;
   changed.output = "yes: #.h5";
   changed.train.schedule = changed.finetune.schedule = bitsmith::trainer::ScheduleKind::step;
+  for (bitsmith::trainer::TrainOptions* options : {&changed.train, &changed.finetune}) {
+    const bitsmith::trainer::TrainOptions defaults;
+    options->restart_epochs = defaults.restart_epochs;
+    options->restart_factor = defaults.restart_factor;
+    options->distillation = defaults.distillation;
+    options->distillation_temperature = defaults.distillation_temperature;
+  }
   changed.evaluator.builtin = {};
   changed.quantization.weight_calibration = bitsmith::quant::Calibration::kl;
   changed.data.train_images = 0;

@@ -132,6 +132,25 @@ BOOST_AUTO_TEST_CASE(keys_without_effect_are_refused) {
              "c.yaml:3:27: hardware.models[1]: 'size' is listed twice; remove one");
 }
 
+BOOST_AUTO_TEST_CASE(a_training_is_its_own_teacher_in_no_case) {
+  BOOST_TEST(problem_of("train: {distillation: 0.5}\n") ==
+             "c.yaml:3:9: train.distillation: the teacher is the network that `train` is about to make; set "
+             "finetune.distillation instead");
+  BOOST_TEST(problem_of("finetune: {distillation: 0.5, distillation_temperature: 2}\n") == "no problem");
+  BOOST_TEST(
+      problem_of("finetune: {distillation_temperature: 2}\n") ==
+      "c.yaml:3:12: finetune.distillation_temperature: has an effect with distillation only; remove it "
+      "or set that");
+}
+
+BOOST_AUTO_TEST_CASE(keys_of_restarts_and_of_stopping_need_what_they_belong_to) {
+  BOOST_TEST(problem_of("train: {restart_factor: 3}\n").find("schedule cosine_restarts only") !=
+             std::string::npos);
+  BOOST_TEST(problem_of("train: {schedule: cosine_restarts, restart_epochs: 2, restart_factor: 1}\n") ==
+             "no problem");
+  BOOST_TEST(problem_of("train: {min_improvement: 0.01}\n").find("early_stopping only") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_rule_is_silent_when_its_keys_are_wrong_already) {
   BOOST_TEST(problem_of("search: {episodes: ten, warmup_episodes: 200}\n") ==
              "c.yaml:3:20: search.episodes: got 'ten', allowed: an integer, 1 to 1000000");

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <span>
 #include <thread>
 
 #include "quant/base/error.hpp"
@@ -261,6 +262,30 @@ BOOST_AUTO_TEST_CASE(a_failed_write_leaves_the_old_file_and_no_temporary) {
                         UserError, message_has("'a'"));
   BOOST_TEST((bytes_of(folder / "x.h5") == before));
   BOOST_TEST(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(rows_are_read_without_the_rest) {
+  const TemporaryFolder folder;
+  hdf5::write_file(folder / "x.h5", fill_example);
+  const hdf5::File file = hdf5::File::open(folder / "x.h5");
+  const auto all = file.read<double>("results/big").values;
+  for (const std::uint64_t first : {0, 1, 17, 62, 64}) {
+    const std::uint64_t count = std::min<std::uint64_t>(2, 64 - first);
+    std::vector<double> rows(count * 40);
+    file.read_rows("results/big", first, count, std::span<double>(rows));
+    BOOST_TEST(std::equal(rows.begin(), rows.end(), all.begin() + static_cast<std::ptrdiff_t>(first * 40)));
+  }
+  std::vector<float> floats(40);
+  file.read_rows("results/big", 3, 1, std::span<float>(floats));
+  BOOST_TEST(floats[1] == static_cast<float>(all[3 * 40 + 1]));
+  std::vector<double> rows(80);
+  BOOST_CHECK_EXCEPTION(file.read_rows("results/big", 63, 2, std::span<double>(rows)), UserError,
+                        message_has("x.h5", "no rows 63 to 65"));
+  BOOST_CHECK_EXCEPTION(file.read_rows("config", 0, 1, std::span<double>(rows)), UserError,
+                        message_has("'config'"));
+  BOOST_CHECK_THROW(file.read_rows("results/big", 0, 1, std::span<double>(rows)), InternalError);
+  BOOST_TEST(file.chunk_rows("results/big") == 64u);  // one chunk
+  BOOST_TEST(file.chunk_rows("results/episode") == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_disk_is_an_error_and_keeps_the_old_file) {

@@ -13,17 +13,22 @@ using namespace bitsmith::trainer;
 using base::UserError;
 using tests::message_has;
 
+DataPart float_part(quant::Shape shape, std::vector<float> pixels, std::vector<int> labels, int classes) {
+  return DataPart(
+      make_dataset(images_in_memory(shape, std::move(pixels)), std::move(labels), classes, "made up"),
+      {{0.0}, {1.0}}, 0);
+}
+
 // `count` images of 3 x 4 whose every pixel is the image's number plus one, not normalised; label = number
 // % 5.
 DataPart numbered_part(int count) {
-  Dataset dataset;
-  dataset.shape = {1, 3, 4};
-  dataset.classes = 5;
+  std::vector<int> labels;
+  std::vector<float> pixels;
   for (int i = 0; i < count; ++i) {
-    dataset.labels.push_back(i % 5);
-    dataset.floats.insert(dataset.floats.end(), 12, static_cast<float>(i + 1));
+    labels.push_back(i % 5);
+    pixels.insert(pixels.end(), 12, static_cast<float>(i + 1));
   }
-  return DataPart(dataset, {{0.0}, {1.0}}, 0);
+  return float_part({1, 3, 4}, std::move(pixels), std::move(labels), 5);
 }
 
 // Which image a sample shows; shifted ones have black pixels, but never only those.
@@ -98,15 +103,14 @@ BOOST_AUTO_TEST_CASE(epochs_and_seeds_differ_in_order) {
 }
 
 BOOST_AUTO_TEST_CASE(flipping_mirrors_about_half_of_the_images_anew_in_each_epoch) {
-  Dataset dataset;
-  dataset.shape = {1, 1, 2};
-  dataset.classes = 2;
+  std::vector<int> labels;
+  std::vector<float> pixels;
   constexpr int kImages = 2000;
   for (int i = 0; i < kImages; ++i) {
-    dataset.labels.push_back(i % 2);
-    dataset.floats.push_back(0.0f), dataset.floats.push_back(static_cast<float>(i + 1));
+    labels.push_back(i % 2);
+    pixels.push_back(0.0f), pixels.push_back(static_cast<float>(i + 1));
   }
-  const DataPart part(dataset, {{0.0}, {1.0}}, 0);
+  const DataPart part = float_part({1, 1, 2}, std::move(pixels), std::move(labels), 2);
   TrainingSource source(part, {0, true}, kImages, 5);
   std::set<int> mirrored[2];
   for (int epoch = 0; epoch < 2; ++epoch) {
@@ -120,14 +124,13 @@ BOOST_AUTO_TEST_CASE(flipping_mirrors_about_half_of_the_images_anew_in_each_epoc
 }
 
 BOOST_AUTO_TEST_CASE(cropping_reaches_every_shift_and_no_further) {
-  Dataset dataset;
-  dataset.shape = {1, 7, 7};
-  dataset.classes = 2;
+  std::vector<int> labels;
+  std::vector<float> pixels;
   for (int i = 0; i < 500; ++i) {
-    dataset.labels.push_back(i % 2);
-    for (int p = 0; p < 49; ++p) dataset.floats.push_back(p == 24 ? 1.0f : 0.0f);  // a dot in the middle
+    labels.push_back(i % 2);
+    for (int p = 0; p < 49; ++p) pixels.push_back(p == 24 ? 1.0f : 0.0f);  // a dot in the middle
   }
-  const DataPart part(dataset, {{0.0}, {1.0}}, 0);
+  const DataPart part = float_part({1, 7, 7}, std::move(pixels), std::move(labels), 2);
   TrainingSource source(part, {2, false}, 500, 5);
   const Batch batch = batch_of(source, 0);
   std::set<std::int64_t> places;

@@ -35,12 +35,9 @@ std::vector<float> image_of(const DataPart& part, std::int64_t index, int dy = 0
 
 // One 2 x 2 image of two channels: pixel (y, x) is {10y + x, 100 + 10y + x}; not normalised.
 DataPart tiny_part(int pad) {
-  Dataset dataset;
-  dataset.shape = {2, 2, 2};
-  dataset.classes = 2;
-  dataset.labels = {1};
-  dataset.floats = {0, 100, 1, 101, 10, 110, 11, 111};
-  return DataPart(dataset, {{0.0, 0.0}, {1.0, 1.0}}, pad);
+  const std::vector<float> pixels{0, 100, 1, 101, 10, 110, 11, 111};
+  return DataPart(make_dataset(images_in_memory({2, 2, 2}, pixels), {1}, 2, "made up"),
+                  {{0.0, 0.0}, {1.0, 1.0}}, pad);
 }
 }  // namespace
 
@@ -127,11 +124,8 @@ BOOST_AUTO_TEST_CASE(normalisation_can_be_given) {
 }
 
 BOOST_AUTO_TEST_CASE(a_channel_that_never_varies_keeps_its_scale) {
-  Dataset dataset;
-  dataset.shape = {1, 1, 2};
-  dataset.classes = 2;
-  dataset.labels = {0, 1};
-  dataset.bytes = {51, 51, 51, 51};
+  const std::vector<std::uint8_t> pixels(4, 51);
+  const Dataset dataset = make_dataset(images_in_memory({1, 1, 2}, pixels), {0, 1}, 2, "made up");
   const Normalization normalization = make_normalization(dataset, {}, {});
   BOOST_TEST(normalization.mean[0] == 0.2, boost::test_tools::tolerance(1e-12));
   BOOST_TEST(normalization.deviation[0] == 1.0);
@@ -156,14 +150,14 @@ BOOST_AUTO_TEST_CASE(padding_shifting_and_mirroring_put_pixels_where_they_belong
 }
 
 BOOST_AUTO_TEST_CASE(bytes_and_floats_of_the_same_pixels_agree) {
-  Dataset bytes;
-  bytes.shape = {3, 2, 2};
-  bytes.classes = 2;
-  bytes.labels = {0, 1};
-  for (int i = 0; i < 24; ++i) bytes.bytes.push_back(static_cast<std::uint8_t>(10 * i));
-  Dataset floats = bytes;
-  floats.bytes.clear();
-  for (std::uint8_t x : bytes.bytes) floats.floats.push_back(static_cast<float>(x) / 255.0f);
+  std::vector<std::uint8_t> as_bytes;
+  std::vector<float> as_floats;
+  for (int i = 0; i < 24; ++i) {
+    as_bytes.push_back(static_cast<std::uint8_t>(10 * i));
+    as_floats.push_back(static_cast<float>(10 * i) / 255.0f);
+  }
+  const Dataset bytes = make_dataset(images_in_memory({3, 2, 2}, as_bytes), {0, 1}, 2, "made up");
+  const Dataset floats = make_dataset(images_in_memory({3, 2, 2}, as_floats), {0, 1}, 2, "made up");
   const Normalization normalization{{0.1, 0.2, 0.3}, {0.5, 0.25, 2.0}};
   const auto a = image_of(DataPart(bytes, normalization, 1), 1, 1, 0, true);
   const auto b = image_of(DataPart(floats, normalization, 1), 1, 1, 0, true);
