@@ -54,7 +54,8 @@ struct Field {
   bool required = false;
   std::string_view unless = "";  ///< a dotted path: where it is given, the field is not required
   bool shapes_result = true;     ///< false for what cannot change any number: part of no identity
-  std::string_view empty = "";   ///< what an empty text or list means; a text of choices may then be empty
+  std::string_view empty =
+      "";  ///< what an empty text or list means; a text of choices may then be empty, or nothing
 
   std::string type_name(const FieldValue& value) const;  ///< "integer", "list of numbers", ...
   std::string allowed(const FieldValue& value) const;    ///< for messages: "an integer, 1 to 10", "sgd, adam"
