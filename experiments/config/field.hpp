@@ -54,8 +54,9 @@ struct Field {
   std::size_t max_size = std::numeric_limits<std::size_t>::max();
   bool required = false;
   std::vector<std::string_view> unless = {};  ///< dotted paths: where one is given, the field is not required
-  bool shapes_result = true;    ///< false for what cannot change any number: part of no identity
-  std::string_view empty = "";  ///< what an empty text or list means; a text of choices may then be empty
+  bool shapes_result = true;  ///< false for what cannot change any number: part of no identity
+  /// What an empty text or list means; a text of choices may then be empty, or nothing.
+  std::string_view empty = "";
 
   std::string type_name(const FieldValue& value) const;  ///< "integer", "list of numbers", ...
   std::string allowed(const FieldValue& value) const;    ///< for messages: "an integer, 1 to 10", "sgd, adam"

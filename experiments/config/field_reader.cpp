@@ -121,6 +121,7 @@ class ValueReader {
   }
   bool read_text(std::string* target, const base::YamlNode& node, const std::string& path) const {
     const auto& choices = field_.choices;
+    if (node.is_null() && !choices.empty() && !field_.empty.empty()) return target->clear(), true;
     const bool known = choices.empty() ||
                        std::find(choices.begin(), choices.end(), node.text) != choices.end() ||
                        (node.text.empty() && !field_.empty.empty());

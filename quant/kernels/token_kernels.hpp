@@ -23,11 +23,19 @@ struct TokenKernels {
   /// c (m x n) = factor * a (m x k) * b (k x n); rows are lda, ldb and ldc floats apart.
   void (*product)(const float* a, std::int64_t lda, const float* b, std::int64_t ldb, int m, int n, int k,
                   float factor, float* c, std::int64_t ldc);
-  /// c (m x n) = a * b of integers that come in pairs along k, the first one in the low half: a has `pairs`
-  /// of them in a row, b has n in a row; n is a multiple of kPairColumns. Exact while sums fit 32 bits.
+  /// c (m x n) = factor * a (m x k) * b (k x n) of integers, summed exactly while sums fit 32 bits. They come
+  /// in pairs along k, `pairs` of them, as two 16-bit numbers in 32 bits, the first one in the low half: a
+  /// row of a has them one after the other; a row of b, for one pair, has n rounded up to a multiple of
+  /// kPairColumns. Rows of c are ldc floats apart.
   void (*product_of_pairs)(const std::int32_t* a, const std::int32_t* b, int m, int n, int pairs,
-                           std::int32_t* c);
+                           float factor, float* c, std::int64_t ldc);
   static constexpr int kPairColumns = 16;
+  /// `rows` rows of k bytes, `distance` apart, as pairs; the last one of an odd k is with 0.
+  void (*pair_u8)(const std::uint8_t* x, std::int64_t distance, int rows, int k, std::int32_t* pairs);
+  void (*pair_s8)(const std::int8_t* x, std::int64_t distance, int rows, int k, std::int32_t* pairs);
+  /// Two rows of n bytes as n pairs.
+  void (*interleave_u8)(const std::uint8_t* first, const std::uint8_t* second, int n, std::int32_t* pairs);
+  void (*interleave_s8)(const std::int8_t* first, const std::int8_t* second, int n, std::int32_t* pairs);
 };
 
 /// Those of the chosen instruction set.

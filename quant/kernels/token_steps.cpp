@@ -61,15 +61,13 @@ struct RowStep final : PreparedStep {
   }
 };
 
-/// What both matrix products have: sizes of one head, and how a head's operands lie in memory.
+/// What both matrix products have: sizes of one head, and a place for an image's results.
 struct Product : PreparedStep {
   Step step;
   int batch;
   StepNumbers numbers;
   int heads, rows, inner, columns;
-  /// Element (k, column) of B lies at k * row_stride + column * column_stride of its head.
-  std::int64_t row_stride, column_stride, b_head;
-  std::vector<float> values;  ///< a row of the result, for integers
+  std::vector<float> values;  ///< of an image, before they are quantized
 
   Product(const Step& given, int images, const StepNumbers& of)
       : step(given),
@@ -78,107 +76,100 @@ struct Product : PreparedStep {
         heads(given.groups),
         rows(static_cast<int>(given.input.pixels())),
         inner(given.input.channels / heads),
-        columns(given.output.channels / heads),
-        row_stride(given.transpose ? 1 : given.second_input.channels),
-        column_stride(given.transpose ? given.second_input.channels : 1),
-        b_head(given.second_input.channels / heads),
-        values(static_cast<std::size_t>(columns)) {}
+        columns(given.output.channels / heads) {
+    if (step.to != Storage::f32) values.resize(static_cast<std::size_t>(step.output.elements()));
+  }
 
-  /// Calls compute(first element of A, of B, of the result) for every image and head.
+  /// Calls compute(first element of A, of B, where the first result goes) for every image and head.
   template <typename Compute>
-  void each_head(const Compute& compute) const {
-    for (int n = 0; n < batch; ++n)
+  void each_head(void* out, const Compute& compute) {
+    const std::int64_t one = step.output.elements();
+    auto* to = static_cast<std::byte*>(out);
+    for (int n = 0; n < batch; ++n, to += one * storage_bytes(step.to)) {
+      float* image = step.to == Storage::f32 ? reinterpret_cast<float*>(to) : values.data();
       for (int head = 0; head < heads; ++head)
-        compute(n * step.input.elements() + head * inner, n * step.second_input.elements() + head * b_head,
-                n * step.output.elements() + std::int64_t{head} * columns);
+        compute(n * step.input.elements() + head * inner,
+                n * step.second_input.elements() + head * (step.second_input.channels / heads),
+                image + std::int64_t{head} * columns);
+      put(image, one, step.to, numbers, to);
+    }
   }
 };
 
 struct FloatProduct final : Product {
-  std::vector<float> transposed, result;
+  std::vector<float> transposed;
   FloatProduct(const Step& given, int images, const StepNumbers& of) : Product(given, images, of) {
     if (step.transpose) transposed.resize(static_cast<std::size_t>(std::int64_t{inner} * columns));
-    if (step.to != Storage::f32) result.resize(static_cast<std::size_t>(std::int64_t{rows} * columns));
   }
   void run(const void* in, const void* second, void* out) override {
-    const auto *left = static_cast<const float*>(in), *right = static_cast<const float*>(second);
-    const int distance = step.output.channels;
-    each_head([&](std::int64_t a, std::int64_t b, std::int64_t y) {
-      const float* matrix = right + b;
-      std::int64_t ldb = row_stride;
+    each_head(out, [&](std::int64_t a, std::int64_t b, float* y) {
+      const float *left = static_cast<const float*>(in) + a, *right = static_cast<const float*>(second) + b;
+      std::int64_t ldb = step.second_input.channels;
       if (step.transpose) {
-        for (int j = 0; j < columns; ++j)
-          for (int k = 0; k < inner; ++k)
-            transposed[static_cast<std::size_t>(std::int64_t{k} * columns + j)] =
-                matrix[j * column_stride + k];
-        matrix = transposed.data();
+        transpose(right, ldb);
+        right = transposed.data();
         ldb = columns;
       }
-      const auto product = token_kernels().product;
-      if (step.to == Storage::f32)
-        return product(left + a, step.input.channels, matrix, ldb, rows, columns, inner, numbers.factor,
-                       static_cast<float*>(out) + y, distance);
-      product(left + a, step.input.channels, matrix, ldb, rows, columns, inner, numbers.factor, result.data(),
-              columns);
-      for (int i = 0; i < rows; ++i)
-        put(result.data() + std::int64_t{i} * columns, columns, step.to, numbers,
-            static_cast<std::byte*>(out) + y + std::int64_t{i} * distance);
+      token_kernels().product(left, step.input.channels, right, ldb, rows, columns, inner, numbers.factor, y,
+                              step.output.channels);
     });
+  }
+
+ private:
+  void transpose(const float* from, std::int64_t distance) {
+    for (int j = 0; j < columns; ++j)
+      for (int k = 0; k < inner; ++k)
+        transposed[static_cast<std::size_t>(std::int64_t{k} * columns + j)] = from[j * distance + k];
   }
 };
 
 struct IntegerProduct final : Product {
   int pairs, padded;
-  std::vector<std::int32_t> left_pairs, right_pairs, sums;
+  std::vector<std::int32_t> left_pairs, right_pairs, token_pairs;
+  std::vector<std::uint8_t> zeros;
   IntegerProduct(const Step& given, int images, const StepNumbers& of) : Product(given, images, of) {
     constexpr int kColumns = TokenKernels::kPairColumns;
     pairs = (inner + 1) / 2;
     padded = (columns + kColumns - 1) / kColumns * kColumns;
     left_pairs.resize(static_cast<std::size_t>(std::int64_t{rows} * pairs));
     right_pairs.resize(static_cast<std::size_t>(std::int64_t{pairs} * padded));
-    sums.resize(static_cast<std::size_t>(std::int64_t{rows} * padded));
+    if (step.transpose) token_pairs.resize(static_cast<std::size_t>(std::int64_t{columns} * pairs));
+    if (!step.transpose) zeros.resize(static_cast<std::size_t>(columns));
   }
   void run(const void* in, const void* second, void* out) override {
+    const TokenKernels& k = token_kernels();
     const float factor = numbers.in_scale * numbers.second_scale * numbers.factor;
-    each_head([&](std::int64_t a, std::int64_t b, std::int64_t y) {
+    const int lda = step.input.channels;
+    each_head(out, [&](std::int64_t a, std::int64_t b, float* y) {
       if (step.from == Storage::u8)
-        pair_left(static_cast<const std::uint8_t*>(in) + a);
+        k.pair_u8(static_cast<const std::uint8_t*>(in) + a, lda, rows, inner, left_pairs.data());
       else
-        pair_left(static_cast<const std::int8_t*>(in) + a);
+        k.pair_s8(static_cast<const std::int8_t*>(in) + a, lda, rows, inner, left_pairs.data());
       if (step.second_from == Storage::u8)
-        pair_right(static_cast<const std::uint8_t*>(second) + b);
+        pair_right(static_cast<const std::uint8_t*>(second) + b, k.pair_u8, k.interleave_u8);
       else
-        pair_right(static_cast<const std::int8_t*>(second) + b);
-      token_kernels().product_of_pairs(left_pairs.data(), right_pairs.data(), rows, padded, pairs,
-                                       sums.data());
-      for (int i = 0; i < rows; ++i) {
-        const std::int64_t first = y + std::int64_t{i} * step.output.channels;
-        float* row = step.to == Storage::f32 ? static_cast<float*>(out) + first : values.data();
-        const std::int32_t* sum = sums.data() + std::int64_t{i} * padded;
-        for (int j = 0; j < columns; ++j) row[j] = static_cast<float>(sum[j]) * factor;
-        put(row, columns, step.to, numbers, static_cast<std::byte*>(out) + first * storage_bytes(step.to));
-      }
+        pair_right(static_cast<const std::int8_t*>(second) + b, k.pair_s8, k.interleave_s8);
+      k.product_of_pairs(left_pairs.data(), right_pairs.data(), rows, columns, pairs, factor, y,
+                         step.output.channels);
     });
   }
 
  private:
-  static std::int32_t pair(int first, int second) {
-    return static_cast<std::int32_t>(static_cast<std::uint32_t>(second) << 16 |
-                                     (static_cast<std::uint32_t>(first) & 0xFFFFu));
-  }
-  template <typename T>
-  void pair_left(const T* x) {
-    std::int32_t* to = left_pairs.data();
-    for (int i = 0; i < rows; ++i, x += step.input.channels)
-      for (int k = 0; k < inner; k += 2) *to++ = pair(x[k], k + 1 < inner ? x[k + 1] : 0);
-  }
-  template <typename T>
-  void pair_right(const T* x) {
-    for (int k = 0; k < inner; k += 2) {
-      std::int32_t* to = right_pairs.data() + std::int64_t{k} / 2 * padded;
-      const T* row = x + k * row_stride;
-      for (int j = 0; j < columns; ++j, row += column_stride)
-        to[j] = pair(row[0], k + 1 < inner ? row[row_stride] : 0);
+  template <typename T, typename Pair, typename Interleave>
+  void pair_right(const T* x, const Pair& pair, const Interleave& interleave) {
+    const std::int64_t distance = step.second_input.channels;
+    if (!step.transpose) {
+      const T* zero = reinterpret_cast<const T*>(zeros.data());
+      for (int k = 0; k < pairs; ++k)
+        interleave(x + 2 * k * distance, 2 * k + 1 < inner ? x + (2 * k + 1) * distance : zero, columns,
+                   right_pairs.data() + std::int64_t{k} * padded);
+      return;
+    }
+    pair(x, distance, columns, inner, token_pairs.data());
+    for (int k = 0; k < pairs; ++k) {
+      std::int32_t* to = right_pairs.data() + std::int64_t{k} * padded;
+      for (int j = 0; j < columns; ++j)
+        to[j] = token_pairs[static_cast<std::size_t>(std::int64_t{j} * pairs + k)];
     }
   }
 };

@@ -151,6 +151,10 @@ BOOST_AUTO_TEST_CASE(a_described_network_is_read_with_its_configuration_and_kept
   BOOST_TEST(read.network.description == text);
   BOOST_TEST(build_network(read.network, {1, 4, 4}, 3).name == "mine");
 
+  BOOST_TEST(parse_config(minimal_config, "c.yaml",
+                          std::vector<std::string>{"network.name=", "network.file=" + file.string()})
+                 .network.description == text);
+
   // Results stand alone, and a file that changes is another experiment.
   const std::string dumped = dump_config(read), identity = config_identity(read);
   base::replace_file(file, text + "\n");

@@ -15,6 +15,7 @@ namespace bitsmith::trainer::test {
 inline double small_width(const NetworkRow& row) { return row.has_width ? 0.125 : 1; }
 
 /// Biases, batch norms and their statistics that are anything but trivial, gammas of both signs among them.
+/// Quantize nodes stay without a scale: a tie that falls the other way would be another function.
 inline void scramble(Network& network, std::uint64_t seed) {
   base::Rng rng(seed);
   for (Parameter& parameter : network.parameters())
@@ -22,8 +23,9 @@ inline void scramble(Network& network, std::uint64_t seed) {
       for (float& x : parameter.value) x = static_cast<float>(0.3 + 0.5 * rng.normal());
   for (Buffer& buffer : network.buffers())
     for (float& x : buffer.value)
-      x = buffer.name.ends_with("_var") ? static_cast<float>(rng.uniform(0.5, 4.0))
-                                        : static_cast<float>(0.4 * rng.normal());
+      if (!buffer.name.ends_with(".scale"))
+        x = buffer.name.ends_with("_var") ? static_cast<float>(rng.uniform(0.5, 4.0))
+                                          : static_cast<float>(0.4 * rng.normal());
 }
 
 inline Tensor random_images(int count, quant::Shape shape, std::uint64_t seed) {
