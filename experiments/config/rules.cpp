@@ -328,6 +328,11 @@ void check_methods_in_search(Rules& rules, const Config& config) {
                     row.name));
   };
   gives_integers(config.quantization.activation_method, "quantization.activation_method");
+  rules.require(config.quantization.progressive_bits.empty() ||
+                    !quant::activation_method_row(config.quantization.activation_method).learns,
+                {"quantization.progressive_bits", "quantization.activation_method"},
+                "bits may fall in a search where inputs learn nothing: choose activation_method "
+                "straight_through, or remove the key");
   std::vector<quant::Format> weights = config.search.weight_bits, inputs = config.search.activation_bits;
   for (int uniform : {8, 6, 4}) {  // what every run compares with
     weights.emplace_back(uniform);

@@ -139,6 +139,7 @@ class QatRun {
     const std::uint64_t seed = base::derive_seed(static_cast<std::uint64_t>(config_.seed), "qat");
     trainer::TrainingSource source(data_.train(), data_.augmentation(), config_.finetune.batch, seed);
     const trainer::QatPhases phases(report_.policy, table, options_, source.batches_per_epoch());
+    phases.check(network);
     trainer::TrainHooks hooks;
     hooks.progress = reporter_.progress;
     hooks.note = reporter_.note;

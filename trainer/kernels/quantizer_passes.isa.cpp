@@ -27,57 +27,77 @@ void offset_quantize(const float* x, std::int64_t n, float scale, float offset, 
   }
 }
 
-struct Term {
-  float step, shift;
+/// What is summed goes through a block of floats, and selections are products with 0 and 1 (exact, fused or
+/// not): so all loops vectorise.
+constexpr int kBlock = 256;
+struct Sums {
+  double lane[kLanes] = {};
+
+  /// `n` terms, whole rounds of lanes but for the last block.
+  void add(const float* terms, int n) {
+    const int whole = n / kLanes * kLanes;
+    for (int i = 0; i < whole; i += kLanes)
+      for (int j = 0; j < kLanes; ++j) lane[j] += static_cast<double>(terms[i + j]);
+    for (int i = whole; i < n; ++i) lane[i - whole] += static_cast<double>(terms[i]);
+  }
+  double total() const {
+    double sum = 0;
+    for (int j = 0; j < kLanes; ++j) sum += lane[j];
+    return sum;
+  }
 };
 
-inline Term step_term(float x, float scale, float offset, float low, float high, float& d) {
-  const float v = number((x - offset) / scale), c = clamped(v, low, high);
-  const bool inside = c == v;
-  const float factor = inside ? rounded(c) - v : c;
-  const Term term{d * factor, inside ? 0.0f : d};
-  d = inside ? d : 0.0f;
-  return term;
+inline int block_at(std::int64_t i, std::int64_t n) {
+  return static_cast<int>(n - i < kBlock ? n - i : kBlock);
 }
 
 void step_backward(const float* x, std::int64_t n, float scale, float offset, float low, float high, float* d,
                    double* step, double* shift) {
-  double steps[kLanes] = {}, shifts[kLanes] = {};
-  const std::int64_t whole = n / kLanes * kLanes;
-  for (std::int64_t i = 0; i < whole; i += kLanes)
-    for (int j = 0; j < kLanes; ++j) {
-      const Term term = step_term(x[i + j], scale, offset, low, high, d[i + j]);
-      steps[j] += static_cast<double>(term.step);
-      shifts[j] += static_cast<double>(term.shift);
+  Sums steps, shifts;
+  float exact[kBlock], kept[kBlock], inside[kBlock], terms[kBlock], outside[kBlock];
+  for (std::int64_t at = 0; at < n; at += kBlock) {
+    const int count = block_at(at, n);
+    const float* in = x + at;
+    float* gradient = d + at;
+    for (int i = 0; i < count; ++i) {
+      const float v = number((in[i] - offset) / scale);
+      exact[i] = v;
+      kept[i] = clamped(v, low, high);
     }
-  for (std::int64_t i = whole; i < n; ++i) {
-    const Term term = step_term(x[i], scale, offset, low, high, d[i]);
-    steps[i - whole] += static_cast<double>(term.step);
-    shifts[i - whole] += static_cast<double>(term.shift);
+    for (int i = 0; i < count; ++i) inside[i] = exact[i] == kept[i] ? 1.0f : 0.0f;
+    for (int i = 0; i < count; ++i) {
+      const float g = gradient[i], c = kept[i], in_range = inside[i], beyond = 1.0f - in_range;
+      terms[i] = g * ((rounded(c) - exact[i]) * in_range + c * beyond);
+      outside[i] = g * beyond;
+      gradient[i] = g * in_range;
+    }
+    steps.add(terms, count);
+    shifts.add(outside, count);
   }
-  for (int j = 0; j < kLanes; ++j) {
-    *step += steps[j];
-    *shift += shifts[j];
-  }
+  *step += steps.total();
+  *shift += shifts.total();
 }
 
 void clip_backward(const float* x, std::int64_t n, float low, float high, float* d, double* above,
                    double* below) {
-  double tops[kLanes] = {}, bottoms[kLanes] = {};
-  const auto one = [&](std::int64_t i, int j) {
-    const float v = number(x[i]), g = d[i];
-    tops[j] += static_cast<double>(v >= high ? g : 0.0f);
-    bottoms[j] += static_cast<double>(v <= low ? g : 0.0f);
-    d[i] = (v > low) & (v < high) ? g : 0.0f;
-  };
-  const std::int64_t whole = n / kLanes * kLanes;
-  for (std::int64_t i = 0; i < whole; i += kLanes)
-    for (int j = 0; j < kLanes; ++j) one(i + j, j);
-  for (std::int64_t i = whole; i < n; ++i) one(i, static_cast<int>(i - whole));
-  for (int j = 0; j < kLanes; ++j) {
-    *above += tops[j];
-    *below += bottoms[j];
+  Sums tops, bottoms;
+  float top[kBlock], bottom[kBlock];
+  for (std::int64_t at = 0; at < n; at += kBlock) {
+    const int count = block_at(at, n);
+    const float* in = x + at;
+    float* gradient = d + at;
+    for (int i = 0; i < count; ++i) {
+      const float g = gradient[i], v = number(in[i]);
+      const float up = v >= high ? g : 0.0f, down = v <= low ? g : 0.0f;
+      top[i] = up;
+      bottom[i] = down;
+      gradient[i] = g - (up + down);
+    }
+    tops.add(top, count);
+    bottoms.add(bottom, count);
   }
+  *above += tops.total();
+  *below += bottoms.total();
 }
 
 void two_levels(const float* x, std::int64_t n, float threshold, float low, float high, float* y) {

@@ -1,7 +1,11 @@
 #include "trainer/qat/phases.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "quant/base/error.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -44,6 +48,23 @@ quant::Policy QatPhases::policy_at(std::int64_t step) const {
 bool QatPhases::frozen_at(std::int64_t step) const {
   if (options_.batch_norm == quant::QatBatchNorm::frozen) return true;
   return options_.freeze_batch_norm_epochs > 0 && step >= steps(options_.freeze_batch_norm_epochs);
+}
+
+void QatPhases::check(const Network& network) const {
+  const std::int64_t length = std::max<std::int64_t>(1, steps(options_.progressive_epochs));
+  for (std::size_t stage = 0; stage < options_.progressive_bits.size(); ++stage) {
+    Network raised = network.clone();
+    apply_policy(raised, policy_at(static_cast<std::int64_t>(stage) * length), table_, options_);
+    if (!std::ranges::equal(raised.parameters(), network.parameters(), {}, &Parameter::name,
+                            &Parameter::name))
+      throw base::UserError(
+          fmt::format("quantization.progressive_bits: at {} bits layers that read one tensor share what they "
+                      "learn of it, and "
+                      "at their own they do not (or the other way round); give them the same bits, choose "
+                      "activation_method "
+                      "straight_through, or leave progressive_bits out",
+                      options_.progressive_bits[stage]));
+  }
 }
 
 void QatPhases::leave(Network& network) const {

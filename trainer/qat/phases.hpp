@@ -18,6 +18,9 @@ class QatPhases {
   QatPhases(const quant::Policy& policy, const CalibrationTable& table,
             const quant::QuantizationOptions& options, std::int64_t steps_per_epoch);
 
+  /// Before training, under the policy: throws UserError where a stage would learn other numbers than the
+  /// policy (layers that share a tensor at 8 bits, and not at their own), which no optimiser can follow.
+  void check(const Network& network) const;
   /// Before the training step of that number; the network computes under the policy, or a stage of it.
   void enter(Network& network, std::int64_t step) const;
   /// After the last step: under the policy itself, whatever stage the training ended in; nothing is frozen or

@@ -76,6 +76,22 @@ BOOST_AUTO_TEST_CASE(bits_fall_stage_by_stage_and_never_below_the_policys) {
   BOOST_CHECK(house.network.quantization(2).weight_format == quant::Format(3));
 }
 
+BOOST_AUTO_TEST_CASE(stages_that_would_learn_other_numbers_are_refused) {
+  House house;
+  house.network = Network(build_network("resnet8", kShape, kClasses), 1, 2);
+  recalibrate_batch_norm(house.network, house.source);
+  house.table = calibrate(house.network, house.source, house.options);
+  house.options.activation_method = quant::ActivationMethod::lsq;
+  house.options.progressive_bits = {8};
+  house.policy = quant::uniform_policy(house.network.info(), {4, 4});
+  house.apply();
+  BOOST_CHECK_NO_THROW(house.phases().check(house.network));
+  const auto shortcut = static_cast<std::size_t>(house.network.info().find_layer("layer2.0.downsample.conv"));
+  house.policy.layers[shortcut].activation = 5;  // at 8 bits it would share the block's input
+  house.apply();
+  BOOST_CHECK_THROW(house.phases().check(house.network), base::UserError);
+}
+
 BOOST_AUTO_TEST_CASE(a_frozen_norm_keeps_its_statistics_and_trains_by_them) {
   House house;
   house.options.freeze_batch_norm_epochs = 0.25;  // after one step
