@@ -391,6 +391,12 @@ void check_rules(const Config& config, Places& places) {
   rules.require(
       config.train.distillation == 0, {"train.distillation"},
       "the teacher is the network that `train` is about to make; set finetune.distillation instead");
+  for (const auto& [path, is_off] :
+       {std::pair{"finetune.ema", config.finetune.ema == 0},
+        std::pair{"finetune.early_stopping", config.finetune.early_stopping == 0}})
+    rules.require(is_off || config.quantization.progressive_bits.empty(),
+                  {path, "quantization.progressive_bits"},
+                  "weights of different bits can be neither averaged nor compared; remove one of the two");
   check_quantization(rules, config.quantization);
   check_ptq(rules, config.ptq);
   check_qat(rules, config, places.given("qat"));
