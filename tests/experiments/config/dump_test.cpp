@@ -86,6 +86,11 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
     options->distillation = defaults.distillation;
     options->distillation_temperature = defaults.distillation_temperature;
   }
+  const bitsmith::trainer::TrainOptions untouched;
+  changed.finetune.ema = untouched.ema;
+  changed.finetune.early_stopping = untouched.early_stopping;
+  changed.finetune.stop_metric = untouched.stop_metric;
+  changed.finetune.min_improvement = untouched.min_improvement;
   changed.evaluator.builtin = {};
   changed.quantization.weight_calibration = bitsmith::quant::Calibration::kl;
   changed.data.train_images = 0;
