@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "quant/base/cpu.hpp"
 #include "tests/trainer/small_data.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/networks/networks.hpp"
@@ -90,6 +91,7 @@ BOOST_AUTO_TEST_CASE(the_counter_counts) {
 }
 
 BOOST_AUTO_TEST_CASE(training_steps_and_evaluation_allocate_nothing_once_they_have_begun) {
+  if (base::selected_isa() != base::Isa::avx512) return;
   const test::SmallData data = test::make_small_data(32, kShape, kClasses, 5);
   TensorSource source(data.images, data.labels, kClasses, 32);
   for (const char* name : {"resnet8", "mobilenet_v2_small"})
