@@ -31,4 +31,5 @@ if ((slow)); then
   cmake --preset asan && cmake --build build-asan && ctest --preset asan
   experiments/quickstart.sh --output build/slow/quickstart.h5
   experiments/ptq_study.sh
+  experiments/qat_study.sh "1 2 3" build/slow/qat_study
 fi
