@@ -4,9 +4,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <limits>
-#include <cstdint>
-#include <limits>
 #include <string>
 
 #include "quant/base/error.hpp"
@@ -21,17 +18,6 @@ double mmac(const quant::NetworkInfo& info) {
   double sum = 0.0;
   for (const auto& layer : info.layers) sum += static_cast<double>(layer.macs()) * 1e-6;
   return sum;
-}
-
-std::int64_t parameters(const quant::NetworkInfo& info) {
-  std::int64_t count = 0;
-  for (const Parameter& parameter : make_parameters(info, 1))
-    count += static_cast<std::int64_t>(parameter.value.size());
-  return count;
-}
-
-bool says(const base::UserError& error, const std::string& part) {
-  return std::string(error.what()).find(part) != std::string::npos;
 }
 
 std::int64_t parameters(const quant::NetworkInfo& info) {
