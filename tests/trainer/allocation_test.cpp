@@ -18,6 +18,7 @@
 #include "trainer/optimizer.hpp"
 #include "trainer/qat.hpp"
 #include "trainer/tensor_source.hpp"
+#include "trainer/training_loop.hpp"
 
 namespace {
 
@@ -119,6 +120,35 @@ BOOST_AUTO_TEST_CASE(training_steps_and_evaluation_allocate_nothing_once_they_ha
       for (int i = 0; i < 5; ++i) step();
       BOOST_TEST(large_allocations == before, name << ", " << setting.what);
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_training_with_everything_on_allocates_nothing_between_the_steps_of_an_epoch) {
+  if (base::selected_isa() != base::Isa::avx512) return;
+  constexpr int kSteps = 12, kSettled = 5;
+  const test::SmallData data = test::make_small_data(16 * kSteps, kShape, kClasses, 5);
+  TensorSource source(data.images, data.labels, kClasses, 16);
+  Network network(build_network("resnet8", kShape, kClasses), 1);
+  Network teacher = network.clone();
+  const quant::QuantizationOptions quantization;
+  const CalibrationTable table = calibrate(network, source, quantization);
+  apply_policy(network, quant::uniform_policy(network.info(), {4, 4}), table, quantization);
+  TrainOptions options;
+  options.epochs = 1;
+  options.learning_rate = 0.01;
+  options.ema = 0.99;
+  options.clip_norm = 1.0;
+  options.label_smoothing = 0.1;
+  options.mixup = 0.2;
+  options.distillation = 0.5;
+  options.arithmetic = {ForwardArithmetic::integer, BackwardArithmetic::bf16};
+  std::vector<long> counts;
+  counts.reserve(kSteps);
+  TrainHooks hooks;
+  hooks.teacher = &teacher;
+  hooks.after_step = [&](std::int64_t, double) { counts.push_back(large_allocations); };
+  train(network, source, options, hooks);
+  BOOST_REQUIRE(counts.size() == static_cast<std::size_t>(kSteps));
+  BOOST_TEST(counts[kSteps - 1] == counts[kSettled]);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
