@@ -3,7 +3,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -95,6 +97,76 @@ BOOST_AUTO_TEST_CASE(clamps_keep_nan_and_pass_gradients_strictly_inside) {
       BOOST_TEST(dx[i] == expected_dx[i]);
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(bf16_is_the_nearest_half_to_even_and_nan_stays_nan) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  // 1 + 2^-8 lies between 1 and 1 + 2^-7, 1 + 3 * 2^-8 between that and 1 + 2^-6: the even one of both.
+  const std::vector<float> x = {0.0f,      -0.0f,   1.0f,      1.00390625f, 1.01171875f, 1.00390637f,
+                                -3.14159f, 3.4e38f, kInfinity, -kInfinity,  kNan,        -kNan,
+                                255.0f,    -127.0f, 1e-40f,    0.1f,        65536.0f};
+  for (base::Isa isa : base::available_isas()) {
+    std::vector<std::uint16_t> y(x.size());
+    passes_of(isa).to_bf16(x.data(), std::ssize(x), y.data());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto back = std::bit_cast<float>(static_cast<std::uint32_t>(y[i]) << 16);
+      if (std::isnan(x[i])) {
+        BOOST_TEST(std::isnan(back));
+        continue;
+      }
+      if (std::isinf(x[i]) || x[i] == 3.4e38f) {  // the largest floats round up to infinity
+        BOOST_TEST(std::isinf(back));
+        continue;
+      }
+      BOOST_TEST(std::abs(back - x[i]) <= std::max(std::abs(x[i]) * 0.00390625f, 1e-40f), x[i]);
+    }
+    BOOST_TEST(y[3] == 0x3f80);  // 1
+    BOOST_TEST(y[4] == 0x3f82);  // 1 + 2^-6
+    BOOST_TEST(y[5] == 0x3f81);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_byte_is_exact_in_bf16) {
+  std::vector<std::uint8_t> bytes(256 + 3);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i);
+  for (base::Isa isa : base::available_isas()) {
+    std::vector<std::uint16_t> plain(bytes.size()), with_sign(bytes.size());
+    passes_of(isa).bytes_to_bf16(bytes.data(), std::ssize(bytes), plain.data());
+    passes_of(isa).signed_bytes_to_bf16(bytes.data(), std::ssize(bytes), with_sign.data());
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const auto value = [](std::uint16_t half) {
+        return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+      };
+      BOOST_TEST(value(plain[i]) == static_cast<float>(bytes[i]));
+      BOOST_TEST(value(with_sign[i]) == static_cast<float>(static_cast<std::int8_t>(bytes[i])));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(offset_and_scale_adds_before_it_multiplies) {
+  for (base::Isa isa : base::available_isas())
+    for (std::int64_t width : {1, 7, 16, 80})
+      for (std::int64_t rows : {1, 5}) {
+        const auto offset = draw(static_cast<std::size_t>(width), 2);
+        const auto scale = draw(static_cast<std::size_t>(width), 3);
+        const auto before = draw(static_cast<std::size_t>(rows * width), 1);
+        auto y = before;
+        passes_of(isa).offset_and_scale(y.data(), rows, width, offset.data(), scale.data());
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const std::size_t c = i % static_cast<std::size_t>(width);
+          BOOST_TEST(y[i] == (before[i] + offset[c]) * scale[c]);
+        }
+      }
+}
+
+BOOST_AUTO_TEST_CASE(a_folded_row_is_whole_pixels_and_whole_vectors_where_it_can_be) {
+  for (std::size_t channels : {1, 3, 16, 24, 64, 96, 100, 640}) {
+    const std::size_t width = folded_width(channels);
+    BOOST_TEST(width % channels == 0u);
+    BOOST_TEST(width >= std::min<std::size_t>(channels, 64));
+  }
+  BOOST_TEST(folded_width(24) % 64 == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
