@@ -7,7 +7,8 @@ namespace bitsmith::trainer {
 ///
 /// integer: layers whose quantized input and weights are small integers multiply these exactly, u8/s8 times
 /// s8 into 32 bits, as the deployed kernels do; other layers are computed in fp32. bf16: operands rounded to
-/// bf16, sums in fp32.
+/// bf16, sums in fp32; where there are such small integers they are what is multiplied: bf16 holds them
+/// exactly.
 ///
 /// A CPU without 8-bit dot products (VNNI) computes `integer`, and one without bf16 instructions `bf16`, in
 /// fp32.

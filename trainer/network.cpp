@@ -204,6 +204,7 @@ void Network::backward(const Tensor& logits_gradient) {
   core_->executor.backward(logits_gradient);
   core_->learned.reduce_gradients();
 }
+void Network::project_learned_numbers() { core_->learned.project(); }
 void Network::reset_running_statistics() { core_->executor.reset_running_statistics(); }
 
 }  // namespace bitsmith::trainer

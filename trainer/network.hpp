@@ -86,6 +86,10 @@ class Network {
   /// forward(train), whose `images` must still be alive and unchanged.
   void backward(const Tensor& logits_gradient);
 
+  /// Puts learned numbers back to where their methods keep them, as every forward(train) does: after the last
+  /// step of a training.
+  void project_learned_numbers();
+
   /// Starts the cumulative mean that forward(recalibrate) continues: running statistics as if never updated.
   void reset_running_statistics();
 

@@ -83,6 +83,7 @@ class Training {
     const Tensor& logits = network_.forward(images, Mode::train);
     const double loss = loss_of(images, logits);
     if (!std::isfinite(loss)) return diverged(fmt::format("the loss is {}", loss), images, false);
+    if (!all_finite(network_.buffers())) return diverged("statistics are not finite", images, false);
     const double correct = count_correct(logits, mixup_.labels());
 
     network_.backward(gradient_);
@@ -90,6 +91,7 @@ class Training {
     if (!std::isfinite(norm)) return diverged("a gradient is not finite", images, true);
     clip_gradients(network_.parameters(), norm, options_.clip_norm);
     optimizer_->step(network_.parameters(), rate());
+    network_.project_learned_numbers();
     if (!all_finite(network_.parameters())) return diverged("a weight is not finite", images, true);
     const double best = state_.watch.best;
     if (explodes(state_.watch, loss, classes_))

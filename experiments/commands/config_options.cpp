@@ -6,6 +6,20 @@
 
 namespace bitsmith::experiments {
 
+namespace {
+
+/// As a YAML text, whatever is in it.
+std::string quoted(const std::string& text) {
+  std::string yaml = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') yaml += '\\';
+    yaml += c;
+  }
+  return yaml + "\"";
+}
+
+}  // namespace
+
 void add_config_options(CLI::App& command, ConfigOptions& options) {
   command.add_option("config", options.file, "configuration, YAML; `bitsmith describe` lists its keys")
       ->required()
@@ -21,9 +35,9 @@ void add_config_options(CLI::App& command, ConfigOptions& options) {
 }
 
 Config load_config(const ConfigOptions& options) {
-  Config config = load_config(std::filesystem::path(options.file), options.overrides);
-  if (!options.output.empty()) config.output = options.output;
-  return config;
+  std::vector<std::string> overrides = options.overrides;
+  if (options.output) overrides.push_back("output=" + quoted(*options.output));
+  return load_config(std::filesystem::path(options.file), overrides);
 }
 
 }  // namespace bitsmith::experiments

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace bitsmith::experiments {
 struct ConfigOptions {
   std::string file;
   std::vector<std::string> overrides;
-  std::string output;
+  std::optional<std::string> output;  ///< in place of the configuration's, and checked like it
 };
 void add_config_options(CLI::App& command, ConfigOptions& options);
 

@@ -122,6 +122,25 @@ void check_network(Rules& rules, const NetworkOptions& network) {
 }
 
 /// What a run writes must not replace what it reads.
+/// Of training under quantization, whose length is finetune's: what would begin after its end is a mistake.
+void check_qat(Rules& rules, const Config& config) {
+  rules.require(config.qat.from == QatStart::trained || config.finetune.distillation == 0,
+                {"finetune.distillation", "qat.from"},
+                "from scratch there is no trained network to learn from; remove one of the two");
+  rules.require(config.qat.from == QatStart::trained || config.network.checkpoint.empty(),
+                {"network.checkpoint", "qat.from"},
+                "from scratch reads no checkpoint; remove one of the two");
+  const auto& q = config.quantization;
+  const double falling = static_cast<double>(q.progressive_bits.size()) * q.progressive_epochs;
+  rules.require(q.progressive_bits.empty() || falling < config.finetune.epochs,
+                {"quantization.progressive_epochs", "quantization.progressive_bits", "finetune.epochs"},
+                fmt::format("{} stages of {} epochs leave none of finetune's {} to the network's own bits",
+                            q.progressive_bits.size(), q.progressive_epochs, config.finetune.epochs));
+  rules.require(q.freeze_batch_norm_epochs == 0 || q.freeze_batch_norm_epochs < config.finetune.epochs,
+                {"quantization.freeze_batch_norm_epochs", "finetune.epochs"},
+                "batch norms would freeze after the training has ended");
+}
+
 void check_output(Rules& rules, const Config& config) {
   if (config.output.empty()) return;
   namespace fs = std::filesystem;
@@ -397,6 +416,7 @@ void check_rules(const Config& config, Places& places) {
     rules.require(is_off || config.quantization.progressive_bits.empty(),
                   {path, "quantization.progressive_bits"},
                   "weights of different bits can be neither averaged nor compared; remove one of the two");
+  check_qat(rules, config);
   check_quantization(rules, config.quantization);
   check_ptq(rules, config.ptq);
   check_qat(rules, config, places.given("qat"));

@@ -98,10 +98,29 @@ class QatRun {
         options_);
     quant::validate_policy(info_, report_.policy);
     plan();
+    std::vector<trainer::LayerQuantization> chosen(info_.layers.size());
     for (std::size_t i = 0; i < info_.layers.size(); ++i) {
-      trainer::LayerQuantization q;
-      trainer::choose_methods(info_, static_cast<int>(i), report_.policy.layers[i], options_, q);
+      trainer::choose_methods(info_, static_cast<int>(i), report_.policy.layers[i], options_, chosen[i]);
+      for (std::size_t k = 0; k < i; ++k) check_shared_input(k, i, chosen);
     }
+  }
+
+  /// Integers that two layers read are made once, at one scale, found by one method.
+  void check_shared_input(std::size_t a, std::size_t b,
+                          const std::vector<trainer::LayerQuantization>& chosen) const {
+    const auto read_by = [&](std::size_t layer) {
+      return info_.nodes[static_cast<std::size_t>(info_.layers[layer].node)].inputs[0];
+    };
+    const quant::Format bits = report_.policy.layers[a].activation;
+    if (read_by(a) != read_by(b) || bits.is_float() || report_.policy.layers[b].activation != bits ||
+        chosen[a].activation_method == chosen[b].activation_method)
+      return;
+    throw base::UserError(
+        fmt::format("'{}' and '{}' read the same tensor at {} bits, by activation_method {} and {}: choose "
+                    "the same for both",
+                    info_.layers[a].name, info_.layers[b].name, bits.code(),
+                    quant::activation_method_row(chosen[a].activation_method).name,
+                    quant::activation_method_row(chosen[b].activation_method).name));
   }
 
   trainer::Network starting_network() {
@@ -153,6 +172,13 @@ class QatRun {
       reporter_.note(fmt::format("epoch {:.4g}: loss {:.4f}, validation {:.2f} %", point.epoch, point.loss,
                                  100 * point.validation_accuracy));
     };
+    hooks.after_best = [&](const trainer::TrainState& state) {
+      trainer::TrainState best;  // weights to be used, not trained on
+      best.step = state.step;
+      best.total = state.total;
+      best.epoch = state.epoch;
+      trainer::save_checkpoint(workspace_.file("qat.best.h5"), network, {best, seed, own});
+    };
     hooks.save = [&](const trainer::TrainState& state) {
       trainer::save_checkpoint(file, network, {state, seed, own});
     };
@@ -161,10 +187,15 @@ class QatRun {
       teacher.emplace(fp32.clone());
       hooks.teacher = &*teacher;
     }
-    const trainer::TrainState end =
-        trainer::train(network, source, config_.finetune, hooks, std::move(start));
+    trainer::TrainState end = trainer::train(network, source, config_.finetune, hooks, std::move(start));
     for (const trainer::EpochRecord& record : end.curve) report_.curve.push_back(training_point(record));
     phases.leave(network);
+    delivered_.step = end.step;
+    delivered_.total = end.total;
+    delivered_.epoch = end.epoch;
+    delivered_.loss = end.loss;
+    delivered_.curve = std::move(end.curve);
+    delivered_.trace = std::move(end.trace);
     if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
       trainer::EvaluationSource images(data_.train(), config_.finetune.batch);
       trainer::recalibrate_batch_norm(network, images, config_.qat.recalibration_images);
@@ -173,7 +204,8 @@ class QatRun {
 
   void deliver(trainer::Network& network, trainer::Network& start) {
     reporter_.stage("deploy");
-    trainer::save_checkpoint(beside(".qat.h5"), network, {{}, static_cast<std::uint64_t>(config_.seed), {}});
+    trainer::save_checkpoint(beside(".qat.h5"), network,
+                             {delivered_, static_cast<std::uint64_t>(config_.seed), {}});
     base::replace_file(beside(".qat.policy.yaml"), quant::policy_to_yaml(info_, report_.policy));
     std::optional<trainer::IntegerNetwork> deployed;
     try {
@@ -213,6 +245,7 @@ class QatRun {
   const Config& config_;
   const Reporter& reporter_;
   Workspace workspace_;
+  trainer::TrainState delivered_;  ///< step and curves, of the network that is delivered
   trainer::Data data_;
   quant::NetworkInfo info_;
   quant::QuantizationOptions options_;

@@ -27,6 +27,16 @@ std::string training_identity(const Config& config, const trainer::Data& data) {
   return fmt::format("{} data {:016x}", config_identity(config, keys), data.hash());
 }
 
+/// trained.h5 -> trained-earlier-1.h5, or the next number that is free.
+std::filesystem::path free_name_beside(const std::filesystem::path& file) {
+  for (int number = 1;; ++number) {
+    auto name = file;
+    name.replace_filename(
+        fmt::format("{}-earlier-{}{}", file.stem().string(), number, file.extension().string()));
+    if (!std::filesystem::exists(name)) return name;
+  }
+}
+
 }  // namespace
 
 std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,
@@ -36,7 +46,10 @@ std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::pat
   try {
     return trainer::load_checkpoint(file, network, identity);
   } catch (const base::UserError& error) {
-    reporter.note(fmt::format("training anew: {}", error.what()));
+    const std::filesystem::path kept = free_name_beside(file);
+    std::filesystem::rename(file, kept);
+    reporter.note(fmt::format("training anew; {} is kept as {}: {}", file.filename().string(),
+                              kept.filename().string(), error.what()));
     return std::nullopt;
   }
 }

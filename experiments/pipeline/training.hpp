@@ -29,8 +29,8 @@ struct TrainedNetwork {
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter);
 
-/// The checkpoint of the training of that identity, if there is one; another training's is about to be
-/// replaced, and the reporter says so.
+/// The checkpoint of the training of that identity, if there is one; what else is there is kept under another
+/// name (trained-earlier-1.h5), and the reporter says so.
 std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,
                                                       trainer::Network& network, const std::string& identity,
                                                       const Reporter& reporter);

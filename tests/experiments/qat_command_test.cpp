@@ -112,6 +112,18 @@ BOOST_AUTO_TEST_CASE(phases_and_layers_of_their_own_run_to_the_end) {
   BOOST_TEST(report["test"]["agreement"].get<double>() > 0.9);
 }
 
+BOOST_AUTO_TEST_CASE(checkpoints_of_another_training_are_kept_under_another_name) {
+  const Experiment experiment;
+  experiment.run({"--set", "finetune.epochs=0.5", "--set", "train.epochs=1"});
+  const std::string first = base::read_file(experiment.path("a.work/trained.h5"));
+  const auto again = experiment.says({"--set", "finetune.epochs=0.5", "--set", "train.epochs=2"});
+  BOOST_TEST(again.exit_code == 0, again.err);
+  BOOST_TEST(again.err.find("trained.h5 is kept as trained-earlier-1.h5") != std::string::npos, again.err);
+  BOOST_TEST((base::read_file(experiment.path("a.work/trained-earlier-1.h5")) == first));
+  BOOST_TEST(std::filesystem::exists(experiment.path("a.work/qat-earlier-1.h5")));
+  BOOST_TEST(std::filesystem::exists(experiment.path("a.work/qat.best.h5")));
+}
+
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused_before_anything_is_trained) {
   const Experiment experiment;
   refuses(experiment, {"--set", "quantization.weight_method=lsqq"}, "did you mean 'lsq'?");
@@ -129,6 +141,20 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused_before_anything_is_trained) {
           "folded goes with weight_method straight_through alone");
   refuses(experiment, {"--set", "quantization.progressive_bits=[4, 8]"}, "descending");
   refuses(experiment, {"--set", "quantization.observer_epochs=1"}, "ranges are observed");
+  refuses(experiment, {"--set", "quantization.layers={conv3: {activation_method: bitnet}}"},
+          "bitnet is for all layers or none");
+  refuses(experiment,
+          {"--set", "network.name=resnet8", "--set",
+           "quantization.layers={layer2.0.conv1: {activation_method: pact}}"},
+          "'layer2.0.conv1' and 'layer2.0.downsample.conv' read the same tensor at 4 bits");
+  refuses(experiment, {"--set", "qat.from=scratch", "--set", "finetune.distillation=0.5"},
+          "from scratch there is no trained network to learn from");
+  refuses(experiment,
+          {"--set", "quantization.progressive_bits=[8, 6]", "--set", "quantization.progressive_epochs=1"},
+          "2 stages of 1 epochs leave none of finetune's 2 to the network's own bits");
+  refuses(experiment, {"--set", "quantization.freeze_batch_norm_epochs=2"},
+          "batch norms would freeze after the training has ended");
+  refuses(experiment, {"--set", "network.checkpoint=" + experiment.path("a.qat.h5")}, "would replace");
   BOOST_TEST(!std::filesystem::exists(experiment.path("a.work/trained.h5")));
 }
 

@@ -36,12 +36,12 @@ memory::desc Conv::image(const quant::Shape& shape, int samples, Type type) cons
   return {{samples, shape.channels, shape.height, shape.width}, type, Tag::nhwc};
 }
 
-ForwardProduct Conv::make_forward(int samples, Type input) const {
+ForwardProduct Conv::make_forward(int samples, Type input, bool adds_bias) const {
   const bool integers = input == Type::u8 || input == Type::s8;
   ForwardProduct p;
   p.x = image(arguments_.input(), samples, input);
   p.y = image(arguments_.node.output, samples, Type::f32);
-  if (arguments_.bias != nullptr && !integers)
+  if (arguments_.bias != nullptr && adds_bias)
     p.bias = memory::desc({arguments_.node.output.channels}, Type::f32, Tag::x);
   const memory::desc weights(weight_dims(arguments_), integers ? Type::s8 : input, Tag::any);
   const Sliding sliding(arguments_.node.window);

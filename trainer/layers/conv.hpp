@@ -11,7 +11,7 @@ class Conv : public ProductLayer {
   explicit Conv(const LayerArguments& arguments);
 
  protected:
-  ForwardProduct make_forward(int samples, Type input) const override;
+  ForwardProduct make_forward(int samples, Type input, bool adds_bias) const override;
   BackwardProduct make_backward(int samples, Type operands,
                                 const dnnl::memory::desc& weights_gradient) const override;
   bool gains_from_bf16() const override { return arguments_.node.groups == 1; }

@@ -22,13 +22,13 @@ Linear::Linear(const LayerArguments& arguments)
                     arguments.node.name, input.channels, input.height, input.width));
 }
 
-ForwardProduct Linear::make_forward(int samples, Type input) const {
+ForwardProduct Linear::make_forward(int samples, Type input, bool adds_bias) const {
   const int inputs = arguments_.input().channels, outputs = arguments_.node.output.channels;
   const bool integers = input == Type::u8 || input == Type::s8;
   ForwardProduct p;
   p.x = memory::desc({samples, inputs}, input, Tag::nc);
   p.y = memory::desc({samples, outputs}, Type::f32, Tag::nc);
-  if (arguments_.bias != nullptr && !integers) p.bias = memory::desc({outputs}, Type::f32, Tag::x);
+  if (arguments_.bias != nullptr && adds_bias) p.bias = memory::desc({outputs}, Type::f32, Tag::x);
   const memory::desc weights({outputs, inputs}, integers ? Type::s8 : input, Tag::any);
   const auto attributes = onednn_attributes();
   const dnnl::inner_product_forward::desc description(dnnl::prop_kind::forward_inference, p.x, weights,

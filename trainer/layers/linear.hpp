@@ -11,7 +11,7 @@ class Linear : public ProductLayer {
   explicit Linear(const LayerArguments& arguments);
 
  protected:
-  ForwardProduct make_forward(int samples, Type input) const override;
+  ForwardProduct make_forward(int samples, Type input, bool adds_bias) const override;
   BackwardProduct make_backward(int samples, Type operands,
                                 const dnnl::memory::desc& weights_gradient) const override;
 };

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <dnnl.hpp>
+#include <span>
 #include <vector>
 
 namespace bitsmith::trainer {
@@ -12,20 +13,24 @@ class PreparedWeights {
   /// `plain`: the Parameter's own layout, in f32.
   explicit PreparedWeights(const dnnl::memory::desc& plain) : plain_(plain) {}
 
-  /// The weights as `wanted`, from the next fill on. s8 are filled from levels, other types from values.
-  /// `backward`: only backward needs them.
-  const dnnl::memory& as(const dnnl::memory::desc& wanted, bool backward);
-  void fill(const float* values, const std::int8_t* levels, bool for_backward);
+  enum class Use { values, levels, backward_values };
+
+  /// The weights as `wanted`, from the next fill on: as real numbers, or as the levels of their integers;
+  /// those that only backward needs are left out where it does not follow.
+  const dnnl::memory& as(const dnnl::memory::desc& wanted, Use use);
+  /// `levels`: empty where the weights are no integers.
+  void fill(const float* values, std::span<const std::int8_t> levels, bool for_backward);
 
  private:
   struct Entry {
     dnnl::memory memory, source;
     dnnl::reorder reorder;
-    bool levels = false, backward = false;
+    Use use = Use::values;
   };
 
   dnnl::memory::desc plain_;
   std::vector<Entry> entries_;
+  std::vector<float> level_values_;  ///< levels, for what is not made of bytes
 };
 
 }  // namespace bitsmith::trainer

@@ -17,8 +17,6 @@ std::int64_t floats_of(const dnnl::memory::desc& desc) {
   return round_up(static_cast<std::int64_t>((desc.get_size() + sizeof(float) - 1) / sizeof(float)));
 }
 
-bool is_integer(Type type) { return type == Type::u8 || type == Type::s8; }
-
 }  // namespace
 
 ProductLayer::ProductLayer(const LayerArguments& arguments, dnnl::memory::dims weight_dims,
@@ -47,12 +45,14 @@ void ProductLayer::choose_types() {
   forward_type_ = in_bf16(arithmetic.forward == ForwardArithmetic::bf16) ? Type::bf16 : Type::f32;
   if (arithmetic.forward == ForwardArithmetic::integer && integers && onednn_has_int8())
     forward_type_ = activations_.is_signed() ? Type::s8 : Type::u8;
+  multiplies_levels_ = integers && forward_type_ != Type::f32;
   backward_type_ = in_bf16(arithmetic.backward == BackwardArithmetic::bf16) ? Type::bf16 : Type::f32;
 }
 
 ProductLayer::ForwardCalls& ProductLayer::forward_calls(int samples) {
   for (auto& calls : forward_)
-    if (calls->samples == samples && calls->input == forward_type_) return *calls;
+    if (calls->samples == samples && calls->input == forward_type_ && calls->levels == multiplies_levels_)
+      return *calls;
   throw base::InternalError("ProductLayer: a piece of a size that was not reserved");
 }
 
@@ -74,18 +74,24 @@ void ProductLayer::reserve(int parts, std::span<const int> samples, bool backwar
 
 void ProductLayer::reserve_forward(int parts, int samples) {
   const auto made = std::ranges::any_of(forward_, [&](const auto& calls) {
-    return calls->samples == samples && calls->input == forward_type_;
+    return calls->samples == samples && calls->input == forward_type_ && calls->levels == multiplies_levels_;
   });
   if (!made)
-    forward_.push_back(std::make_unique<ForwardCalls>(
-        ForwardCalls{samples, forward_type_, make_forward(samples, forward_type_), {}}));
+    forward_.push_back(
+        std::make_unique<ForwardCalls>(ForwardCalls{samples,
+                                                    forward_type_,
+                                                    multiplies_levels_,
+                                                    make_forward(samples, forward_type_, !multiplies_levels_),
+                                                    {}}));
   ForwardCalls& calls = forward_calls(samples);
   const ForwardProduct& product = calls.product;
   while (calls.parts.size() < static_cast<std::size_t>(parts)) {
     PrimitiveCall call(product.primitive);
     call.bind(DNNL_ARG_SRC, onednn_view(product.x));
     call.bind(DNNL_ARG_DST, onednn_view(product.y));
-    call.bind(DNNL_ARG_WEIGHTS, weights_.as(product.weights, false));
+    call.bind(DNNL_ARG_WEIGHTS,
+              weights_.as(product.weights,
+                          multiplies_levels_ ? PreparedWeights::Use::levels : PreparedWeights::Use::values));
     call.bind(DNNL_ARG_SCRATCHPAD, onednn_view(product.scratch));
     if (!product.bias.is_zero()) call.bind(DNNL_ARG_BIAS, onednn_view(product.bias));
     calls.parts.push_back(std::move(call));
@@ -117,7 +123,7 @@ void ProductLayer::reserve_backward(int parts, int samples) {
     if (product.by_data) {
       own.by_data.bind(DNNL_ARG_DIFF_DST, onednn_view(product.dy));
       own.by_data.bind(DNNL_ARG_DIFF_SRC, onednn_view(product.dx));
-      own.by_data.bind(DNNL_ARG_WEIGHTS, weights_.as(product.weights, true));
+      own.by_data.bind(DNNL_ARG_WEIGHTS, weights_.as(product.weights, PreparedWeights::Use::backward_values));
       own.by_data.bind(DNNL_ARG_SCRATCHPAD, onednn_view(product.by_data_scratch));
     }
     calls.parts.push_back(std::move(own));
@@ -147,10 +153,9 @@ std::int64_t ProductLayer::scratch_floats(int samples, bool backward) const {
 void ProductLayer::prepare(Mode mode) {
   quantize_weights();
   const bool quantized = arguments_.quantization->quantizes_weights();
-  const bool integers = quantized && !quantizer_.levels().empty();
   weights_.fill(quantized ? quantizer_.values() : arguments_.weight->value.data(),
-                integers ? quantizer_.levels().data() : nullptr, mode == Mode::train);
-  if (!is_integer(forward_type_)) return;
+                quantized ? quantizer_.levels() : std::span<const std::int8_t>(), mode == Mode::train);
+  if (!multiplies_levels_) return;
   const std::span<const float> scales = quantizer_.scales();
   const auto channels = static_cast<std::size_t>(arguments_.node.output.channels);
   for (std::size_t k = 0; k < multiplier_.size(); ++k) {
@@ -173,38 +178,37 @@ const void* ProductLayer::bf16_of(const float* values, std::int64_t count, float
   return room;
 }
 
-const void* ProductLayer::forward_input(const float* x, int samples, float* room) const {
-  const std::int64_t count = samples * input_elements_;
-  if (is_integer(forward_type_)) {
-    activations_.quantize(x, count, room);
-    return room;
-  }
-  const float* input = x;
-  if (activations_.quantizes()) {
-    activations_.fake_quantize(x, samples, input_elements_, room);
-    input = room;
-  }
-  if (forward_type_ == Type::f32) return input;
-  return bf16_of(input, count, room + scratch(samples, 0).converted_input);
-}
-
-/// Quantizing the input again is cheaper than keeping the quantized copy in memory since the forward. In bf16
-/// the integers themselves are multiplied, which it holds exactly.
-const void* ProductLayer::backward_input(const float* x, int samples, float* room) const {
+/// The integers of the input, as bf16, which holds them exactly.
+const void* ProductLayer::bf16_levels(const float* x, int samples, float* room) const {
   const std::int64_t count = samples * input_elements_;
   float* converted = room + scratch(samples, 0).converted_input;
-  if (backward_type_ == Type::bf16 && activations_.gives_integers()) {
-    activations_.quantize(x, count, room);
-    const auto convert = activations_.is_signed() ? passes().signed_bytes_to_bf16 : passes().bytes_to_bf16;
-    convert(reinterpret_cast<const std::uint8_t*>(room), count, reinterpret_cast<std::uint16_t*>(converted));
-    return converted;
-  }
+  activations_.quantize(x, count, room);
+  const auto convert = activations_.is_signed() ? passes().signed_bytes_to_bf16 : passes().bytes_to_bf16;
+  convert(reinterpret_cast<const std::uint8_t*>(room), count, reinterpret_cast<std::uint16_t*>(converted));
+  return converted;
+}
+
+const void* ProductLayer::real_input(const float* x, int samples, Type type, float* room) const {
   const float* input = x;
   if (activations_.quantizes()) {
     activations_.fake_quantize(x, samples, input_elements_, room);
     input = room;
   }
-  return backward_type_ == Type::f32 ? input : bf16_of(input, count, converted);
+  if (type == Type::f32) return input;
+  return bf16_of(input, samples * input_elements_, room + scratch(samples, 0).converted_input);
+}
+
+const void* ProductLayer::forward_input(const float* x, int samples, float* room) const {
+  if (!multiplies_levels_) return real_input(x, samples, forward_type_, room);
+  if (forward_type_ == Type::bf16) return bf16_levels(x, samples, room);
+  activations_.quantize(x, samples * input_elements_, room);
+  return room;
+}
+
+/// Quantizing the input again is cheaper than keeping the quantized copy in memory since the forward.
+const void* ProductLayer::backward_input(const float* x, int samples, float* room) const {
+  if (backward_type_ == Type::bf16 && activations_.gives_integers()) return bf16_levels(x, samples, room);
+  return real_input(x, samples, backward_type_, room);
 }
 
 void ProductLayer::forward(const ForwardPart& part) {
@@ -213,10 +217,10 @@ void ProductLayer::forward(const ForwardPart& part) {
   call.point(DNNL_ARG_SRC, forward_input(part.x[0], part.samples, part.scratch));
   call.point(DNNL_ARG_DST, part.y);
   call.point(DNNL_ARG_SCRATCHPAD, part.scratch + scratch(part.samples, 0).primitive);
-  const bool integers = is_integer(forward_type_);
-  if (arguments_.bias != nullptr && !integers) call.point(DNNL_ARG_BIAS, arguments_.bias->value.data());
+  if (arguments_.bias != nullptr && !multiplies_levels_)
+    call.point(DNNL_ARG_BIAS, arguments_.bias->value.data());
   call.run();
-  if (integers) finish_integers(part.y, part.samples);
+  if (multiplies_levels_) finish_integers(part.y, part.samples);
 }
 
 void ProductLayer::backward(const BackwardPart& part) {

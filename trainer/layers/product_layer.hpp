@@ -35,8 +35,8 @@ class ProductLayer : public Layer {
   ProductLayer(const LayerArguments& arguments, dnnl::memory::dims weight_dims,
                dnnl::memory::format_tag weight_tag);
 
-  /// `input`: f32, bf16, u8 or s8.
-  virtual ForwardProduct make_forward(int samples, Type input) const = 0;
+  /// `input`: f32, bf16, u8 or s8. `adds_bias`: where the layer has one.
+  virtual ForwardProduct make_forward(int samples, Type input, bool adds_bias) const = 0;
   /// `operands`: f32 or bf16. `weights_gradient`: its layout, where an earlier call has decided that; else
   /// empty.
   virtual BackwardProduct make_backward(int samples, Type operands,
@@ -51,6 +51,7 @@ class ProductLayer : public Layer {
   struct ForwardCalls {
     int samples = 0;
     Type input = Type::undef;
+    bool levels = false;
     ForwardProduct product;
     std::vector<PrimitiveCall> parts;
   };
@@ -77,6 +78,8 @@ class ProductLayer : public Layer {
   void reserve_backward(int parts, int samples);
   Scratch scratch(int samples, std::int64_t primitive_floats) const;
   const void* forward_input(const float* x, int samples, float* scratch) const;
+  const void* bf16_levels(const float* x, int samples, float* scratch) const;
+  const void* real_input(const float* x, int samples, Type type, float* scratch) const;
   const void* backward_input(const float* x, int samples, float* scratch) const;
   void finish_integers(float* y, int samples) const;
   const void* bf16_of(const float* values, std::int64_t count, float* room) const;
@@ -85,11 +88,13 @@ class ProductLayer : public Layer {
   ActivationQuantizer activations_;
   WeightQuantizer quantizer_;
   Type forward_type_ = Type::f32, backward_type_ = Type::f32;
+  /// Whether forward multiplies integers, in bytes or in bf16, and scales their sums.
+  bool multiplies_levels_ = false;
   std::vector<std::unique_ptr<ForwardCalls>> forward_;
   std::vector<std::unique_ptr<BackwardCalls>> backward_;
   PreparedWeights weights_;
   ProductGradient gradient_;
-  /// Of the integer forward, as deployed: y = (sum + offset) * multiplier, per output channel, repeated to
+  /// Of products of integers, as deployed: y = (sum + offset) * multiplier, per output channel, repeated to
   /// the width that passes see.
   std::vector<float> multiplier_, offset_;
 };

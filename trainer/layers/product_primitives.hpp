@@ -8,7 +8,7 @@ namespace bitsmith::trainer {
 // weights and their gradients have whatever layout oneDNN asks for. Outputs and gradients that leave are
 // fp32; `bias` is an empty description where there is none.
 
-/// Of operands in f32, bf16, or u8/s8 with s8 weights; the latter give their sums as they are, without bias.
+/// Of operands in f32, bf16, or u8/s8 with s8 weights.
 struct ForwardProduct {
   dnnl::primitive primitive;
   dnnl::memory::desc x, y, bias, weights, scratch;

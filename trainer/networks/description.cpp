@@ -315,6 +315,12 @@ quant::NetworkInfo build_network(const NetworkDescription& description, quant::S
                       shape.channels, shape.height, shape.width, classes));
   }
   quant::NetworkInfo network = std::move(net).build();
+  if (network.nodes.back().op == quant::Op::quantize) {
+    const DescribedLayer& last = description.layers.back();
+    throw base::UserError(
+        fmt::format("{}:{}:{}: {}: the last layer gives the logits, which stay fp32; leave it out",
+                    description.source, last.mark.line, last.mark.column, last.place));
+  }
   return joins == Joins::int8 ? quant::with_integer_joins(network) : network;
 }
 

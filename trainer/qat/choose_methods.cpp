@@ -45,6 +45,11 @@ void choose_methods(const quant::NetworkInfo& info, int layer, quant::LayerForma
   q.activation_method =
       chosen(inputs, options.activation_method,
              quant::activation_objection(wanted, formats.activation, of.input_signed), of.name);
+  if (wanted == ActivationMethod::bitnet && options.activation_method != ActivationMethod::bitnet)
+    throw base::UserError(
+        fmt::format("quantization.layers.{}.activation_method: bitnet is for all layers or none; set "
+                    "quantization.activation_method",
+                    of.name));
   const int bits = formats.activation.code();
   const bool given = !formats.activation.is_float() && has_given_input_scale(info, layer, bits);
   const bool dynamic = q.activation_method == ActivationMethod::bitnet;

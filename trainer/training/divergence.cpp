@@ -56,6 +56,10 @@ bool all_finite(const std::vector<Parameter>& parameters) {
   return std::ranges::all_of(parameters, [](const Parameter& p) { return all_finite(p.value); });
 }
 
+bool all_finite(const std::vector<Buffer>& buffers) {
+  return std::ranges::all_of(buffers, [](const Buffer& p) { return all_finite(p.value); });
+}
+
 std::string first_not_finite(Network& network, const Tensor& images, bool backward) {
   for (int n = 0; n < images.batch(); ++n)
     if (!all_finite(images.sample(n), images.shape().elements()))

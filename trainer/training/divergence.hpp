@@ -27,6 +27,7 @@ double smoothed(const LossWatch& watch);
 bool all_finite(const std::vector<float>& values);
 /// Of the values, not the gradients.
 bool all_finite(const std::vector<Parameter>& parameters);
+bool all_finite(const std::vector<Buffer>& buffers);
 
 /// Names the first thing, in the order in which a step computes, that is not finite after a forward on
 /// `images`: one of the images, a parameter's value, a batch norm's statistics, the input of a layer; where

@@ -169,6 +169,8 @@ BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_told_with_their_place) {
   BOOST_TEST(
       refusal("  - conv: {name: a, out: 8, kernel: 1}\n")
           .starts_with("n.yaml:3:5: layers[0].conv: the last layer gives 8x8x8 values for 10 classes"));
+  BOOST_TEST(refusal(kEnd + "  - quantize: {}\n").find("the last layer gives the logits, which stay fp32") !=
+             std::string::npos);
   BOOST_TEST(refusal("  - conv: {name: a, out: 1048576, kernel: 1}\n" + kEnd, {3, 1000, 1000}) ==
              "n.yaml:3:5: layers[0].conv: a: more than 1073741824 values in its output: too large");
 }

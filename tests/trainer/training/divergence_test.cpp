@@ -139,6 +139,18 @@ BOOST_AUTO_TEST_CASE(the_second_time_it_is_an_error_that_says_what_to_change) {
                         message_has("training diverged", "learning rate 1e+08"));
 }
 
+BOOST_AUTO_TEST_CASE(statistics_that_are_not_finite_are_a_divergence_too) {
+  Run run;
+  Buffer* variance = nullptr;
+  for (Buffer& buffer : run.network.buffers())
+    if (buffer.name.ends_with(".running_var")) variance = &buffer;
+  BOOST_REQUIRE(variance != nullptr);
+  variance->value[0] = std::numeric_limits<float>::infinity();
+  BOOST_CHECK_EXCEPTION(
+      run.train(options_of(0.01)), UserError,
+      message_has("training diverged at step 0", "statistics are not finite", variance->name.c_str()));
+}
+
 BOOST_AUTO_TEST_CASE(rates_without_bound_are_found_out_with_either_optimizer) {
   for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adam})
     for (const double rate : {1e20, 1e38}) {
