@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <span>
 #include <utility>
@@ -32,6 +33,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kBatch = 250;
+constexpr int kLeastMeasured = 32;  ///< images of a batch that batch norms are measured on
 
 class QatRun {
  public:
@@ -57,6 +59,7 @@ class QatRun {
       report_.methods.emplace_back(quant::weight_method_row(q.weight_method).name,
                                    quant::activation_method_row(q.activation_method).name);
     }
+    tell_what_is_not_folded(network);
     if (config_.qat.from == QatStart::trained) report_.validation.fp32 = accuracy(start, data_.validation());
     report_.calibrated_accuracy = accuracy(network, data_.validation());
     train(network, start, table);
@@ -121,6 +124,19 @@ class QatRun {
                     info_.layers[a].name, info_.layers[b].name, bits.code(),
                     quant::activation_method_row(chosen[a].activation_method).name,
                     quant::activation_method_row(chosen[b].activation_method).name));
+  }
+
+  void tell_what_is_not_folded(const trainer::Network& network) const {
+    if (options_.batch_norm != quant::QatBatchNorm::folded) return;
+    std::string names;
+    for (std::size_t i = 0; i < info_.layers.size(); ++i) {
+      const trainer::LayerQuantization& q = network.quantization(static_cast<int>(i));
+      if (q.quantizes_weights() && q.learned.gamma == nullptr)
+        names += (names.empty() ? "" : ", ") + info_.layers[i].name;
+    }
+    if (!names.empty())
+      reporter_.note(
+          fmt::format("batch_norm: folded has no effect on {}: no integers, or no batch norm behind", names));
   }
 
   trainer::Network starting_network() {
@@ -197,7 +213,8 @@ class QatRun {
     delivered_.curve = std::move(end.curve);
     delivered_.trace = std::move(end.trace);
     if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
-      trainer::EvaluationSource images(data_.train(), config_.finetune.batch);
+      // Batches of one image may have no variance to measure, however the network was trained.
+      trainer::EvaluationSource images(data_.train(), std::max(config_.finetune.batch, kLeastMeasured));
       trainer::recalibrate_batch_norm(network, images, config_.qat.recalibration_images);
     }
   }

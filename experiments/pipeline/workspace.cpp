@@ -36,7 +36,8 @@ Workspace::Workspace(const fs::path& output) : folder_(output) {
         "output",
         folder_.string()));
   }
-  for (const fs::path& written : {output, config(), prices(), trained(), best_trained()})
+  for (const fs::path& written : {output, fs::path(output).replace_extension(".qat.h5"), config(), prices(),
+                                  trained(), best_trained(), file("qat.h5"), file("qat.best.h5")})
     base::remove_stale_temporaries(written);
 }
 
