@@ -259,8 +259,7 @@ BackwardPart Executor::backward_part(const BackwardStep& step, int p, const Part
   part.y = value(step.operation, p, chunk.first);
   part.dy = gradients_.at(step.dy, p, chunk.first, operation.output.elements());
   for (std::size_t k = 0; k < 2; ++k)
-    if (step.dx[k] >= 0)
-      part.dx[k] = gradients_.at(step.dx[k], p, chunk.first, input_elements(operation, k));
+    if (step.dx[k] >= 0) part.dx[k] = gradients_.at(step.dx[k], p, chunk.first, input_elements(operation, k));
   return part;
 }
 

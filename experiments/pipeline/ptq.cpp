@@ -8,9 +8,9 @@
 #include "experiments/config/dump.hpp"
 #include "experiments/config/network.hpp"
 #include "experiments/pipeline/chosen_policy.hpp"
+#include "experiments/pipeline/quantized_model.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
-#include "hwmodels/provenance.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/parallel.hpp"
@@ -20,7 +20,6 @@
 #include "trainer/data/data_sources.hpp"
 #include "trainer/integer_network.hpp"
 #include "trainer/model_file.hpp"
-#include "trainer/networks/networks.hpp"
 #include "trainer/training_loop.hpp"
 
 namespace bitsmith::experiments {
@@ -86,15 +85,8 @@ PtqReport run_ptq(const Config& config, const Reporter& reporter) {
   report.roundings = std::move(result.roundings);
 
   reporter.stage("deploy");
-  trainer::DeployedModel model =
-      trainer::deploy(result.network, plan_of(report.info, report.policy, quantization));
-  model.input = {data.train().normalization(), config.data.pad};
-  const hwmodels::Provenance here = hwmodels::current_provenance();
-  model.provenance = {{"program", "bitsmith " + here.program},
-                      {"cpu", here.cpu},
-                      {"isa", here.isa},
-                      {"identity", config_identity(config)},
-                      {"method", "ptq"}};
+  const trainer::DeployedModel model =
+      quantized_model(result.network, plan_of(report.info, report.policy, quantization), config, data, "ptq");
   trainer::IntegerNetwork deployed(model, kBatch);
   trainer::EvaluationSource validation(data.validation(), kBatch);
   report.on_integers = test_deployed(result.network, deployed, validation);

@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <span>
 #include <utility>
 
 #include "experiments/config/dump.hpp"
 #include "experiments/config/network.hpp"
 #include "experiments/pipeline/chosen_policy.hpp"
+#include "experiments/pipeline/quantized_model.hpp"
 #include "experiments/pipeline/training.hpp"
 #include "experiments/pipeline/workspace.hpp"
-#include "hwmodels/provenance.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/hash.hpp"
@@ -189,11 +188,8 @@ class QatRun {
                                  100 * point.validation_accuracy));
     };
     hooks.after_best = [&](const trainer::TrainState& state) {
-      trainer::TrainState best;  // weights to be used, not trained on
-      best.step = state.step;
-      best.total = state.total;
-      best.epoch = state.epoch;
-      trainer::save_checkpoint(workspace_.file("qat.best.h5"), network, {best, seed, own});
+      trainer::save_checkpoint(workspace_.file("qat.best.h5"), network,
+                               {trainer::position_of(state), seed, own});
     };
     hooks.save = [&](const trainer::TrainState& state) {
       trainer::save_checkpoint(file, network, {state, seed, own});
@@ -206,10 +202,7 @@ class QatRun {
     trainer::TrainState end = trainer::train(network, source, config_.finetune, hooks, std::move(start));
     for (const trainer::EpochRecord& record : end.curve) report_.curve.push_back(training_point(record));
     phases.leave(network);
-    delivered_.step = end.step;
-    delivered_.total = end.total;
-    delivered_.epoch = end.epoch;
-    delivered_.loss = end.loss;
+    delivered_ = trainer::position_of(end);
     delivered_.curve = std::move(end.curve);
     delivered_.trace = std::move(end.trace);
     if (config_.qat.recalibration_images > 0 && !phases.frozen_at(end.step)) {
@@ -226,14 +219,7 @@ class QatRun {
     base::replace_file(beside(".qat.policy.yaml"), quant::policy_to_yaml(info_, report_.policy));
     std::optional<trainer::IntegerNetwork> deployed;
     try {
-      trainer::DeployedModel model = trainer::deploy(network, plan());
-      model.input = {data_.train().normalization(), config_.data.pad};
-      const hwmodels::Provenance here = hwmodels::current_provenance();
-      model.provenance = {{"program", "bitsmith " + here.program},
-                          {"cpu", here.cpu},
-                          {"isa", here.isa},
-                          {"identity", config_identity(config_)},
-                          {"method", "qat"}};
+      trainer::DeployedModel model = quantized_model(network, plan(), config_, data_, "qat");
       report_.model = beside(".qat.bsm").string();
       trainer::save_model(model, report_.model);
       deployed.emplace(std::move(model), kBatch);

@@ -5,16 +5,14 @@
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "experiments/config/dump.hpp"
 #include "quant/base/error.hpp"
-#include "quant/base/file.hpp"
 #include "quant/base/hash.hpp"
 #include "quant/base/random.hpp"
-#include "quant/base/yaml.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/training_loop.hpp"
 #include "trainer/weights_import.hpp"
@@ -47,7 +45,11 @@ std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::pat
     return trainer::load_checkpoint(file, network, identity);
   } catch (const base::UserError& error) {
     const std::filesystem::path kept = free_name_beside(file);
-    std::filesystem::rename(file, kept);
+    std::error_code code;
+    std::filesystem::rename(file, kept, code);
+    if (code)
+      throw base::UserError(
+          fmt::format("{}; and it cannot be kept as {}: {}", error.what(), kept.string(), code.message()));
     reporter.note(fmt::format("training anew; {} is kept as {}: {}", file.filename().string(),
                               kept.filename().string(), error.what()));
     return std::nullopt;
@@ -98,12 +100,8 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
   hooks.note = reporter.note;
   hooks.validate = [&] { return trainer::evaluate(network, validation); };
   hooks.after_best = [&](const trainer::TrainState& state) {
-    trainer::TrainState best;  // weights to be used, not trained on
-    best.step = state.step;
-    best.total = state.total;
-    best.epoch = state.epoch;
-    best.loss = state.loss;
-    trainer::save_checkpoint(workspace.best_trained(), network, {best, batch_seed, identity});
+    trainer::save_checkpoint(workspace.best_trained(), network,
+                             {trainer::position_of(state), batch_seed, identity});
   };
   hooks.save = [&](const trainer::TrainState& state) {
     trainer::save_checkpoint(file, network, {state, batch_seed, identity});

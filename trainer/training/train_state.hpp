@@ -61,4 +61,14 @@ struct TrainState {
   LossTrace trace;
 };
 
+/// How far a training is, without what going on would need: for checkpoints of weights to be used.
+inline TrainState position_of(const TrainState& state) {
+  TrainState position;
+  position.step = state.step;
+  position.total = state.total;
+  position.epoch = state.epoch;
+  position.loss = state.loss;
+  return position;
+}
+
 }  // namespace bitsmith::trainer
