@@ -15,33 +15,34 @@ seeds=${1:-1 2 3} folder=${2:-results/qat_study}
 config=$here/configs/qat_resnet20.yaml
 mkdir -p "$folder"
 
-now() { date +%s; }
+# timed NAME PROGRAM...: runs it, and writes NAME.seconds; a training that only goes on has no time of its own.
+timed() {
+  local name=$1 start resumed=""
+  shift
+  [ ! -e "$name.work" ] || resumed="resumed, "
+  start=$(date +%s)
+  "$@" --output "$name.h5" --quiet --json > "$name.json"
+  echo "$resumed$(($(date +%s) - start)) s" > "$name.seconds"
+}
+
 fp32=$folder/fp32
-if [ ! -f "$fp32.seconds" ]; then
-  start=$(now)
-  "$program" qat "$config" --set finetune.epochs=0 --output "$fp32.h5" --quiet --json > "$fp32.json"
-  echo $(($(now) - start)) > "$fp32.seconds"
-fi
+[ -f "$fp32.seconds" ] || timed "$fp32" "$program" qat "$config" --set finetune.epochs=0
 jq -r --arg s "$(cat "$fp32.seconds")" \
-  '"fp32: validation \(.validation.fp32 * 10000 | round / 100), test \(.test.fp32 * 10000 | round / 100) (\($s) s)"' "$fp32.json"
+  '"fp32: validation \(.validation.fp32 * 10000 | round / 100), test \(.test.fp32 * 10000 | round / 100) (\($s))"' "$fp32.json"
 
 study() {  # NAME, then --set arguments
   local name=$1 accuracies=() seconds=()
   shift
   for seed in $seeds; do
     local result=$folder/$name-$seed
-    if [ ! -f "$result.seconds" ]; then
-      local start; start=$(now)
-      "$program" qat "$config" --set "network.checkpoint=$fp32.work/trained.h5" --set "seed=$seed" "$@" \
-        --output "$result.h5" --quiet --json > "$result.json"
-      echo $(($(now) - start)) > "$result.seconds"
-    fi
+    [ -f "$result.seconds" ] ||
+      timed "$result" "$program" qat "$config" --set "network.checkpoint=$fp32.work/trained.h5" --set "seed=$seed" "$@"
     accuracies+=("$(jq '.test.integers // .test.simulated | . * 10000 | round / 100' "$result.json")")
-    seconds+=("$(cat "$result.seconds")")
+    seconds+=("$(cat "$result.seconds"),")
   done
   printf '%s\n' "${accuracies[@]}" | sort -g | awk -v name="$name" -v all="${accuracies[*]}" -v seconds="${seconds[*]}" '
     { sum += $1; if (NR == 1) low = $1; high = $1 }
-    END { printf "%s: test %s, mean %.2f, spread %.2f (%s s)\n", name, all, sum / NR, high - low, seconds }'
+    END { printf "%s: test %s, mean %.2f, spread %.2f (%s)\n", name, all, sum / NR, high - low, substr(seconds, 1, length(seconds) - 1) }'
 }
 
 study w4a4_lsq --set qat.weights=4 --set qat.activations=4

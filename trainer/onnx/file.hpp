@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "trainer/onnx/model.hpp"
+
+namespace bitsmith::trainer::onnx {
+
+/// Reads an ONNX file, external data included. Nodes come out in an order in which each comes after what it
+/// reads.
+///
+/// Throws UserError, naming file and place, for: no such file, no protocol buffer, a truncated one, no graph,
+/// opsets other than 9 to 21, tensors whose bytes are not what type and dims say (checked before anything is
+/// allocated), negative or absurd dims, types that Tensor does not have, names that are given twice, nodes
+/// that read what nobody gives (all of them listed), cycles, sub-graphs, sparse tensors, external data
+/// outside the model's folder or past its file's end.
+Model read_model(const std::filesystem::path& file);
+
+/// The same of bytes in memory; `name` is for messages, and `folder` where external data lies.
+Model parse_model(std::string_view bytes, std::string_view name, const std::filesystem::path& folder);
+
+/// Writes atomically. Throws UserError where the file cannot be written.
+void write_model(const Model& model, const std::filesystem::path& file);
+
+}  // namespace bitsmith::trainer::onnx
