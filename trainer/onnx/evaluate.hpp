@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@ struct OperatorCall {
   std::int64_t opset;
   std::span<const Tensor* const> inputs;
   std::vector<Tensor>& outputs;  ///< one for each of node.outputs
+  std::int64_t most_elements;    ///< of one output
 };
 
 /// A row of the table of operators: plain loops in the order of the operator's formula, for every rank and
@@ -25,18 +25,23 @@ struct OperatorCall {
 struct OperatorRow {
   std::string_view name;
   void (*compute)(const OperatorCall&);
+  /// Inputs of 16-bit floats come as float32, and float32 outputs are rounded to that type afterwards.
+  /// Operators that move elements, or that know these types themselves, do without.
+  bool widens_halves = false;
 };
 std::span<const OperatorRow> operator_rows();
+/// nullptr: not in the table.
 const OperatorRow* find_operator(std::string_view domain, std::string_view name);
 
 /// Computes one node. Throws UserError naming the node for unknown operators, and for shapes, types and
-/// attributes that do not fit or that would need more than kMostElements.
-std::vector<Tensor> compute_node(const Node& node, std::int64_t opset, std::span<const Tensor* const> inputs);
+/// attributes that do not fit, or that would need more than `most_elements` in a tensor or some thousand
+/// operations for each of these: what folds constants asks for few.
+std::vector<Tensor> compute_node(const Node& node, std::int64_t opset, std::span<const Tensor* const> inputs,
+                                 std::int64_t most_elements = kMostElements);
 
 /// Runs a whole graph on named inputs, in plain loops; the outputs in the graph's order. Throws UserError for
 /// inputs that are missing, unknown, or of another type or shape than the graph says.
-std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Tensor>& inputs);
-
-inline constexpr std::int64_t kMostElements = std::int64_t{1} << 30;  ///< of one tensor
+std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Tensor>& inputs,
+                             std::int64_t most_elements = kMostElements);
 
 }  // namespace bitsmith::trainer::onnx

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -8,14 +9,19 @@
 
 namespace bitsmith::trainer::onnx {
 
+inline constexpr std::int64_t kOldestOpset = 9, kNewestOpset = 21;
+
 /// Reads an ONNX file, external data included. Nodes come out in an order in which each comes after what it
 /// reads.
 ///
 /// Throws UserError, naming file and place, for: no such file, no protocol buffer, a truncated one, no graph,
 /// opsets other than 9 to 21, tensors whose bytes are not what type and dims say (checked before anything is
 /// allocated), negative or absurd dims, types that Tensor does not have, names that are given twice, nodes
-/// that read what nobody gives (all of them listed), cycles, sub-graphs, sparse tensors, external data
-/// outside the model's folder or past its file's end.
+/// that read what nobody gives, cycles, functions, sparse initializers, external data outside the model's
+/// folder or past its file's end. What is wrong with the graph is listed all at once.
+///
+/// Attributes that Attribute has no room for (sub-graphs, sparse tensors, strings in tensors) are of
+/// Kind::other: whether that matters only their operator knows.
 Model read_model(const std::filesystem::path& file);
 
 /// The same of bytes in memory; `name` is for messages, and `folder` where external data lies.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,16 @@ int element_bits(ElementType type);
 
 using Dims = std::vector<std::int64_t>;
 std::string show(const Dims& dims);  ///< "1x3x32x32", "scalar"
+/// A name of a file in a message: in quotes, control characters as \xNN, long ones cut in the middle.
+std::string shown(std::string_view name);
+
+inline constexpr std::int64_t kMostElements = std::int64_t{1} << 30;  ///< of one tensor
+inline constexpr std::size_t kMostDims = 32;
+/// The product, or nothing for dims that are negative, more than kMostDims, or of more than `most` elements
+/// without counting zeros: what is computed of some of the dims cannot overflow either.
+std::optional<std::int64_t> count_elements(const Dims& dims, std::int64_t most = kMostElements);
+/// Bytes of that many elements in memory; 4-bit ones two to a byte.
+std::size_t bytes_of(ElementType type, std::int64_t elements);
 
 /// Row-major elements as ONNX's raw_data has them: little endian; 4-bit ones two to a byte, the first in the
 /// low half; booleans a byte each.
@@ -56,7 +67,7 @@ struct Tensor {
   template <typename T>
   std::span<T> as();
 
-  /// Zeros.
+  /// Zeros. Throws InternalError for dims that count_elements refuses, and types without a width.
   static Tensor make(ElementType type, Dims dims);
   static Tensor of(Dims dims, std::span<const float> values);
   static Tensor of(Dims dims, std::span<const std::int64_t> values);
@@ -83,6 +94,7 @@ struct Node {
   std::map<std::string, Attribute, std::less<>> attributes;
 
   const Attribute* find(std::string_view attribute) const;
+  /// These throw UserError where the attribute is there and of another kind.
   std::int64_t integer(std::string_view attribute, std::int64_t otherwise) const;
   float real(std::string_view attribute, float otherwise) const;
   std::string text(std::string_view attribute, std::string_view otherwise) const;
