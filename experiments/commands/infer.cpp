@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "experiments/commands/command.hpp"
+#include "experiments/commands/infer_onnx.hpp"
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
@@ -35,6 +36,7 @@ struct InferOptions {
   std::string format;
   int batch = 1, images = 0;
   bool json = false;
+  OnnxInferOptions onnx;
 };
 
 /// Times of whole runs, ascending.
@@ -176,6 +178,13 @@ std::string json_of(const InferOptions& options, const trainer::DeployedModel& m
 }
 
 void run_infer(const InferOptions& options, const Streams& streams) {
+  if (options.model.ends_with(".onnx")) {
+    if (!options.data.empty())
+      throw base::UserError("infer: an ONNX model reads arrays: give --input NAME=FILE.npy in place of DATA");
+    return infer_onnx(options.model, options.onnx, options.batch, options.json, streams);
+  }
+  if (options.data.empty())
+    throw base::UserError("infer: DATA is missing: which images? See bitsmith infer --help");
   const trainer::DeployedModel model = trainer::load_model(options.model);
   const trainer::DataPart images = load_images(options, model);
   if (options.images > images.images())
@@ -195,13 +204,12 @@ void add_infer_command(CLI::App& program, const Streams& streams) {
   CLI::App& command =
       *program.add_subcommand("infer", "Run a deployed model on images: accuracy, latency, memory");
   const auto options = std::make_shared<InferOptions>();
-  command.add_option("model", options->model, "deployed model of a run, .bsm")
+  command.add_option("model", options->model, "deployed model of a run, .bsm; or an ONNX model, .onnx")
       ->required()
       ->type_name("MODEL");
   command
       .add_option("data", options->data,
-                  "fashion_mnist; an HDF5 file; CIFAR-10 .bin files; or IDX images and IDX labels")
-      ->required()
+                  "of a .bsm: fashion_mnist; an HDF5 file; CIFAR-10 .bin files; or IDX images and IDX labels")
       ->type_name("DATA");
   command
       .add_option("--format", options->format, "fashion_mnist, idx, cifar10 or hdf5; default: by the name")
@@ -211,6 +219,7 @@ void add_infer_command(CLI::App& program, const Streams& streams) {
   command.add_option("--images", options->images, "the first so many images only (0: all)")
       ->check(CLI::NonNegativeNumber);
   command.add_flag("--json", options->json, "print one JSON object");
+  add_onnx_infer_options(command, options->onnx);
   command.callback([options, streams] { run_infer(*options, streams); });
 }
 

@@ -14,6 +14,7 @@
 #include "quant/base/hash.hpp"
 #include "quant/base/random.hpp"
 #include "trainer/data/data_sources.hpp"
+#include "trainer/onnx/import.hpp"
 #include "trainer/training_loop.hpp"
 #include "trainer/weights_import.hpp"
 
@@ -78,6 +79,11 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
   if (!config.network.checkpoint.empty()) {
     trainer::load_trained(config.network.checkpoint, network);
     return trained;
+  }
+
+  if (!config.network.model.empty()) {
+    trainer::onnx::put_numbers(trainer::onnx::import_file(config.network.model, data.shape()), network);
+    if (config.network.trained) return trained;
   }
 
   const std::string identity = training_identity(config, data);

@@ -27,6 +27,9 @@ Model read_model(const std::filesystem::path& file);
 /// The same of bytes in memory; `name` is for messages, and `folder` where external data lies.
 Model parse_model(std::string_view bytes, std::string_view name, const std::filesystem::path& folder);
 
+/// Of all that a model computes: its nodes, attributes and constants, wherever they are stored.
+std::uint64_t content_hash(const Model& model);
+
 /// Writes atomically. Throws UserError where the file cannot be written.
 void write_model(const Model& model, const std::filesystem::path& file);
 
