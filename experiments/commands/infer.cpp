@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/base/npy.hpp"
 #include "quant/format_json.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/data/loader.hpp"
@@ -33,7 +35,7 @@ constexpr double kBytesPerKib = 1024.0, kNsPerMs = 1e6;
 struct InferOptions {
   std::string model;
   std::vector<std::string> data;
-  std::string format;
+  std::string format, logits;
   int batch = 1, images = 0;
   bool json = false;
   OnnxInferOptions onnx;
@@ -50,6 +52,7 @@ struct Latency {
 struct Inference {
   trainer::EvaluationResult result;
   Latency latency;
+  std::vector<float> logits;  ///< images x classes
   std::int64_t arena_bytes = 0, weight_bytes = 0;
   double peak_kib = 0;  ///< resident memory of this process, the images included
 };
@@ -122,6 +125,7 @@ Inference infer(const InferOptions& options, const trainer::DeployedModel& model
     const std::int64_t start = hwmodels::now_ns();
     network.run_all(batch, logits);  // one run: the source's batches are the network's
     inference.latency.ms.push_back(static_cast<double>(hwmodels::now_ns() - start) / kNsPerMs);
+    inference.logits.insert(inference.logits.end(), logits.data(), logits.data() + logits.elements());
     return logits;
   });
   std::ranges::sort(inference.latency.ms);
@@ -190,6 +194,11 @@ void run_infer(const InferOptions& options, const Streams& streams) {
   if (options.images > images.images())
     throw base::UserError(fmt::format("infer: --images {}: there are {}", options.images, images.images()));
   const Inference inference = infer(options, model, images);
+  if (!options.logits.empty()) {
+    const auto rows = static_cast<std::uint64_t>(inference.result.images);
+    base::write_npy(options.logits, std::span<const float>(inference.logits),
+                    {rows, inference.logits.size() / rows});
+  }
   if (options.json) {
     streams.out << json_of(options, model, inference) << "\n";
   } else {
@@ -218,6 +227,8 @@ void add_infer_command(CLI::App& program, const Streams& streams) {
       ->check(CLI::Range(1, kMaxBatch));
   command.add_option("--images", options->images, "the first so many images only (0: all)")
       ->check(CLI::NonNegativeNumber);
+  command.add_option("--logits", options->logits, "write them, float32 [images, classes]")
+      ->type_name("OUT.npy");
   command.add_flag("--json", options->json, "print one JSON object");
   add_onnx_infer_options(command, options->onnx);
   command.callback([options, streams] { run_infer(*options, streams); });

@@ -30,7 +30,11 @@ Model parse_model(std::string_view bytes, std::string_view name, const std::file
 /// Of all that a model computes: its nodes, attributes and constants, wherever they are stored.
 std::uint64_t content_hash(const Model& model);
 
-/// Writes atomically. Throws UserError where the file cannot be written.
+/// The bytes of an ONNX file, the same for the same model: weights as raw_data in the file itself. Throws
+/// UserError for a model of 2 GiB or more.
+std::string model_to_bytes(const Model& model);
+
+/// Writes these atomically. Throws UserError where the file cannot be written.
 void write_model(const Model& model, const std::filesystem::path& file);
 
 }  // namespace bitsmith::trainer::onnx
