@@ -20,10 +20,27 @@ std::string kernel_names() {
   const auto add = [&](std::string_view name) { names.append(names.empty() ? "" : ", ").append(name); };
   for (const quant::KernelRow& row : quant::kernel_rows()) add(row.name);
   using quant::StepKind;
-  for (StepKind kind :
-       {StepKind::quantize, StepKind::batch_norm, StepKind::relu, StepKind::add, StepKind::max_pool,
-        StepKind::average_pool, StepKind::global_average_pool, StepKind::flatten, StepKind::layer_norm,
-        StepKind::gelu, StepKind::softmax, StepKind::matmul, StepKind::position})
+  for (StepKind kind : {StepKind::quantize,
+                        StepKind::batch_norm,
+                        StepKind::relu,
+                        StepKind::add,
+                        StepKind::max_pool,
+                        StepKind::average_pool,
+                        StepKind::global_average_pool,
+                        StepKind::flatten,
+                        StepKind::layer_norm,
+                        StepKind::gelu,
+                        StepKind::softmax,
+                        StepKind::matmul,
+                        StepKind::position,
+                        StepKind::function,
+                        StepKind::prelu,
+                        StepKind::multiply,
+                        StepKind::concat,
+                        StepKind::slice,
+                        StepKind::shuffle,
+                        StepKind::pad,
+                        StepKind::resize})
     add(quant::step_kernel_name(kind));
   return names;
 }

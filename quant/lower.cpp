@@ -210,6 +210,7 @@ class Lowering {
     step.window = info.window;
     switch (info.op) {
       case Op::batch_norm:
+      case Op::scale:
         step.kind = StepKind::batch_norm;
         step.first = as_floats(input_of(node));
         return step;
@@ -217,16 +218,29 @@ class Lowering {
       case Op::gelu:
       case Op::softmax:
       case Op::position:
+      case Op::function:
+      case Op::prelu:
         step.kind = info.op == Op::layer_norm ? StepKind::layer_norm
                     : info.op == Op::gelu     ? StepKind::gelu
                     : info.op == Op::softmax  ? StepKind::softmax
-                                              : StepKind::position;
+                    : info.op == Op::position ? StepKind::position
+                    : info.op == Op::function ? StepKind::function
+                                              : StepKind::prelu;
         if (info.op == Op::softmax) step.groups = info.groups;
+        step.function = info.function;
         step.first = as_floats(input_of(node));
         fuse_quantization(step);
         return step;
       case Op::matmul:
         return matmul_step(std::move(step));
+      case Op::multiply:
+      case Op::concat:
+        step.kind = info.op == Op::multiply ? StepKind::multiply : StepKind::concat;
+        step.second_input = node_at(info.inputs[1]).output;
+        step.first = as_floats(info.inputs[0]);
+        step.second = as_floats(info.inputs[1]);
+        fuse_quantization(step);
+        return step;
       case Op::relu:
       case Op::relu6:
         step.kind = StepKind::relu;
@@ -238,9 +252,26 @@ class Lowering {
     step.first = made_by_[at(input_of(node))];
     step.from = storage_of(step.first);
     switch (info.op) {
+      case Op::pad:
+        // No integer stands for another value than 0 exactly.
+        if (info.factor != 0) {
+          step.first = as_floats(input_of(node));
+          step.from = Storage::f32;
+        }
+        [[fallthrough]];
       case Op::max_pool:
       case Op::flatten:
-        step.kind = info.op == Op::max_pool ? StepKind::max_pool : StepKind::flatten;
+      case Op::slice:
+      case Op::shuffle:
+      case Op::resize:
+        step.kind = info.op == Op::max_pool  ? StepKind::max_pool
+                    : info.op == Op::flatten ? StepKind::flatten
+                    : info.op == Op::slice   ? StepKind::slice
+                    : info.op == Op::shuffle ? StepKind::shuffle
+                    : info.op == Op::resize  ? StepKind::resize
+                                             : StepKind::pad;
+        step.groups = info.op == Op::shuffle ? info.groups : 1;
+        step.begin = info.begin;
         step.to = step.from;
         if (step.to != Storage::f32) {
           step.scale_of = plan_.steps[at(step.first)].scale_of;
@@ -249,6 +280,7 @@ class Lowering {
         break;
       case Op::average_pool:
         step.kind = StepKind::average_pool;
+        step.counts_padding = info.counts_padding;
         fuse_quantization(step);
         break;
       case Op::global_average_pool:

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "quant/functions.hpp"
+
 namespace bitsmith::quant {
 
 /// What a node computes, in ONNX's vocabulary (Conv, Gemm, BatchNormalization, Relu, Clip(0,6), ...).
@@ -28,8 +30,21 @@ enum class Op {
   gelu,        ///< x * Phi(x)
   softmax,     ///< over each of `groups` equal runs of a pixel's channels
   matmul,      ///< of two tensors, head by head: see NetworkBuilder::matmul
-  position     ///< adds a parameter for every pixel and channel
+  position,    ///< adds a parameter for every pixel and channel
+  // What imported networks need besides.
+  function,  ///< element by element: see Function
+  prelu,     ///< x, times a parameter of its channel where negative
+  scale,     ///< times a parameter of each channel, plus another
+  multiply,  ///< of two tensors of one shape, or of a tensor and one value for each of its channels
+  concat,    ///< the channels of two tensors, one after the other
+  slice,     ///< consecutive channels
+  shuffle,   ///< channel c of C to (c % (C / groups)) * groups + c / (C / groups)  (Zhang et al. 2018,
+             ///< section 3.1)
+  pad,       ///< with pixels of one value
+  resize     ///< each pixel several times: nearest neighbour by whole factors
 };
+/// Operations that read two tensors.
+bool has_two_inputs(Op op);
 std::string_view op_name(Op op);
 
 /// One image's activation. Tensors are stored N, H, W, C (channels innermost), whatever the network.
@@ -65,12 +80,16 @@ struct Node {
   std::string name;  ///< unique; a layer's name in policies, tables and checkpoints
   Op op = Op::input;
   std::vector<int> inputs;  ///< indices of earlier nodes
-  Window window;            ///< conv, max_pool, average_pool
-  int groups = 1;           ///< conv; groups == input channels is depthwise. softmax, matmul: heads
-  bool bias = false;        ///< conv, linear
-  float epsilon = 1e-5f;    ///< batch_norm, layer_norm
-  bool transpose = false;   ///< matmul
-  float factor = 1;         ///< matmul
+  Window window;  ///< conv, max_pool, average_pool; pad: its padding; resize: factors are its strides
+  bool counts_padding = false;  ///< average_pool: zeros of the padding are in the mean
+  int groups = 1;          ///< conv; groups == input channels is depthwise. softmax, matmul: heads. shuffle
+  bool bias = false;       ///< conv, linear
+  float epsilon = 1e-5f;   ///< batch_norm, layer_norm
+  bool transpose = false;  ///< matmul
+  float factor = 1;        ///< matmul; pad: the value of its pixels
+  Function function = Function::sigmoid;  ///< function
+  float alpha = 0, beta = 0;              ///< likewise
+  int begin = 0;                          ///< slice: its first channel
   Shape output;
   bool output_signed = true;  ///< whether the output can be negative (false after ReLU, and kept by pooling)
 };
@@ -129,7 +148,8 @@ class NetworkBuilder {
   int relu(const std::string& name, int from);
   int relu6(const std::string& name, int from);
   int max_pool(const std::string& name, int from, Window window);
-  int average_pool(const std::string& name, int from, Window window);
+  /// `counts_padding`: the divisor is the window's size, whatever part of it is padding.
+  int average_pool(const std::string& name, int from, Window window, bool counts_padding = false);
   int global_average_pool(const std::string& name, int from);
   int add(const std::string& name, int a, int b);
   int flatten(const std::string& name, int from);
@@ -143,14 +163,31 @@ class NetworkBuilder {
   /// all columns as channels. Attention is matmul(P, V) with P = softmax(matmul(Q, K, transpose)).
   int matmul(const std::string& name, int a, int b, int heads, bool transpose, float factor = 1);
   int position(const std::string& name, int from);
+  int function(const std::string& name, int from, Function function, float alpha = 0, float beta = 0);
+  int prelu(const std::string& name, int from);
+  int scale(const std::string& name, int from);
+  /// `b` has the shape of `a`, or one pixel of as many channels.
+  int multiply(const std::string& name, int a, int b);
+  int concat(const std::string& name, int a, int b);
+  int slice(const std::string& name, int from, int begin, int channels);
+  int shuffle(const std::string& name, int from, int groups);
+  int pad(const std::string& name, int from, int top, int left, int bottom, int right, float value = 0);
+  int resize(const std::string& name, int from, int factor_h, int factor_w);
   /// A node whose shape and sign are known already, its inputs being nodes of this builder.
   int copy(Node node) { return push(std::move(node)); }
   Shape shape(int node) const { return info_.nodes[static_cast<std::size_t>(node)].output; }
+  const Node& node(int index) const { return info_.nodes[static_cast<std::size_t>(index)]; }
+  /// Gives a conv or linear layer a bias that it was built without.
+  void add_bias(int layer) { info_.nodes[static_cast<std::size_t>(layer)].bias = true; }
+  /// Puts another function without parameters in the place of one.
+  void change_function(int node, Function function);
 
   NetworkInfo build() &&;
 
  private:
   int push(Node node);
+  /// Of `op`, reading `from`: with its shape and sign.
+  Node like(const std::string& name, Op op, int from) const;
 
   NetworkInfo info_;
 };

@@ -29,8 +29,16 @@ enum class StepKind {
   layer_norm,
   gelu,
   softmax,
-  matmul,   ///< of integers, exactly, where both operands are integers, else of f32
-  position  ///< adds a number for every pixel and channel
+  matmul,    ///< of integers, exactly, where both operands are integers, else of f32
+  position,  ///< adds a number for every pixel and channel
+  function,
+  prelu,
+  multiply,
+  concat,
+  slice,
+  shuffle,
+  pad,
+  resize
 };
 std::string_view step_kind_name(StepKind kind);
 /// Whether its kernel may write over its first input, where elements have one size: it reads what it has
@@ -48,12 +56,15 @@ struct Step {
   LayerBits bits;  ///< kind == layer: as its kernel sees them (kernel_bits)
   std::string kernel;  ///< kind == layer: the row of the kernel table that serves it; empty: not chosen yet
   Shape input, output;
-  Shape second_input;      ///< matmul
-  int groups = 1;          ///< softmax, matmul: heads
-  bool transpose = false;  ///< matmul
-  Window window;           ///< pooling
+  Shape second_input;                     ///< matmul, multiply, concat
+  int groups = 1;                         ///< softmax, matmul: heads; shuffle
+  bool transpose = false;                 ///< matmul
+  Window window;                          ///< pooling, pad, resize
+  bool counts_padding = false;            ///< average_pool
+  Function function = Function::sigmoid;  ///< function
+  int begin = 0;                          ///< slice
   Storage from = Storage::f32, to = Storage::f32;
-  Storage second_from = Storage::f32;  ///< add, matmul: of the other operand
+  Storage second_from = Storage::f32;  ///< of the other operand, where there are two
   bool fused_relu = false;
   /// kind == layer, to == u8: the reader has fewer than 8 bits, and so the output must be clamped; at 8 bits
   /// the conversion saturates by itself. Some kernels pay for it.
@@ -64,7 +75,7 @@ struct Step {
   int dynamic_bits = 0;
 
   int first = kNetworkInput;  ///< the step whose output this one reads
-  int second = kNothing;      ///< add, matmul: the step that gives the other operand, or kNetworkInput
+  int second = kNothing;      ///< the step that gives the other operand, or kNetworkInput
   int batch_norm = -1;        ///< kind == layer: the node of the batch norm fused into it, or -1
   int activation = -1;        ///< fused_relu: the node of the ReLU or ReLU6
   int scale_of = -1;  ///< to != f32: the layer whose input quantizer (bits, scale) the output is for, ...

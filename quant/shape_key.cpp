@@ -67,6 +67,22 @@ std::string_view step_kind_name(StepKind kind) {
       return "matmul";
     case StepKind::position:
       return "position";
+    case StepKind::function:
+      return "function";
+    case StepKind::prelu:
+      return "prelu";
+    case StepKind::multiply:
+      return "multiply";
+    case StepKind::concat:
+      return "concat";
+    case StepKind::slice:
+      return "slice";
+    case StepKind::shuffle:
+      return "shuffle";
+    case StepKind::pad:
+      return "pad";
+    case StepKind::resize:
+      return "resize";
   }
   return "?";
 }
@@ -80,6 +96,9 @@ bool runs_in_place(StepKind kind) {
     case StepKind::gelu:
     case StepKind::softmax:
     case StepKind::position:
+    case StepKind::function:
+    case StepKind::prelu:
+    case StepKind::multiply:
       return true;
     default:
       return false;
@@ -98,16 +117,22 @@ std::string Step::shape_key(const NetworkInfo& network) const {
   } else if (kind == StepKind::matmul) {
     text = fmt::format("matmul {} x {} -> {} g{}{}", show(input), show(second_input), show(output), groups,
                        transpose ? " transposed" : "");
+  } else if (kind == StepKind::multiply || kind == StepKind::concat) {
+    text = fmt::format("{} {} and {}", step_kind_name(kind), show(input), show(second_input));
+  } else if (kind == StepKind::function) {
+    text = fmt::format("{} {}", function_name(function), show(input));
   } else if (input == output) {
     text = fmt::format("{} {}", step_kind_name(kind), show(input));
   } else {
     text = fmt::format("{} {} -> {}", step_kind_name(kind), show(input), show(output));
   }
   if (kind == StepKind::max_pool || kind == StepKind::average_pool) text += show(window);
-  if (kind == StepKind::softmax) text += fmt::format(" g{}", groups);
+  if (counts_padding) text += " counting padding";
+  if (kind == StepKind::softmax || kind == StepKind::shuffle) text += fmt::format(" g{}", groups);
+  if (kind == StepKind::slice) text += fmt::format(" from {}", begin);
+  if (kind == StepKind::pad) text += fmt::format(" p{},{}", window.pad_top, window.pad_left);
   text += fmt::format(" {}", storage_name(from));
-  if ((kind == StepKind::add || kind == StepKind::matmul) && second_from != from)
-    text += fmt::format(" + {}", storage_name(second_from));
+  if (second != kNothing && second_from != from) text += fmt::format(" + {}", storage_name(second_from));
   text += fmt::format(" -> {}", storage_name(to));
   if (fused_relu) text += " relu";
   if (clamped) text += " clamped";

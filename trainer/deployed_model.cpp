@@ -187,11 +187,18 @@ class Deployment {
     numbers.second_scale = scale_of_source(step.second);
     numbers.epsilon = node(step.node).epsilon;
     numbers.factor = node(step.node).factor;
+    numbers.alpha = node(step.node).alpha;
+    numbers.beta = node(step.node).beta;
     if (step.to != quant::Storage::f32) {
       numbers.scale = output_scale(step);
       numbers.range = output_range(step);
     }
-    if (step.kind == quant::StepKind::batch_norm) {
+    if (node(step.node).op == quant::Op::scale || step.kind == quant::StepKind::prelu) {
+      const std::string& name = node(step.node).name;
+      numbers.multiplier = parameter(name + ".weight");
+      if (step.kind != quant::StepKind::prelu) numbers.bias = parameter(name + ".bias");
+      check_finite(name, {}, numbers.multiplier, numbers.bias);
+    } else if (step.kind == quant::StepKind::batch_norm) {
       const Affine affine = batch_norm(step.node);
       for (double scale : affine.scale) numbers.multiplier.push_back(static_cast<float>(scale));
       for (double shift : affine.shift) numbers.bias.push_back(static_cast<float>(shift));

@@ -5,18 +5,24 @@
 #include "trainer/layers/add.hpp"
 #include "trainer/layers/average_pool.hpp"
 #include "trainer/layers/batch_norm.hpp"
+#include "trainer/layers/concat.hpp"
 #include "trainer/layers/conv.hpp"
 #include "trainer/layers/flatten.hpp"
+#include "trainer/layers/function.hpp"
 #include "trainer/layers/gelu.hpp"
 #include "trainer/layers/global_average_pool.hpp"
 #include "trainer/layers/layer_norm.hpp"
 #include "trainer/layers/linear.hpp"
 #include "trainer/layers/matmul.hpp"
 #include "trainer/layers/max_pool.hpp"
+#include "trainer/layers/moved_pixels.hpp"
+#include "trainer/layers/multiply.hpp"
 #include "trainer/layers/position.hpp"
+#include "trainer/layers/prelu.hpp"
 #include "trainer/layers/quantize.hpp"
 #include "trainer/layers/relu.hpp"
 #include "trainer/layers/relu6.hpp"
+#include "trainer/layers/scale.hpp"
 #include "trainer/layers/softmax.hpp"
 
 namespace bitsmith::trainer {
@@ -46,6 +52,15 @@ constexpr LayerRow kLayers[] = {
     {Op::softmax, false, make<Softmax>},
     {Op::matmul, false, make<MatMul>},
     {Op::position, false, make<Position>},
+    {Op::function, false, make<FunctionLayer>},
+    {Op::prelu, false, make<Prelu>},
+    {Op::scale, false, make<Scale>},
+    {Op::multiply, false, make<Multiply>},
+    {Op::concat, false, make<Concat>},
+    {Op::slice, false, make<MovedPixels>},
+    {Op::shuffle, false, make<MovedPixels>},
+    {Op::pad, false, make<MovedPixels>},
+    {Op::resize, false, make<MovedPixels>},
 };
 
 }  // namespace

@@ -31,13 +31,26 @@ Json node_json(const Node& node) {
     json["outputs"] = node.output.channels;
     json["bias"] = node.bias;
   }
-  if (node.op == Op::conv || node.op == Op::softmax || node.op == Op::matmul) json["groups"] = node.groups;
-  if (node.op == Op::conv || node.op == Op::max_pool || node.op == Op::average_pool)
+  if (node.op == Op::conv || node.op == Op::softmax || node.op == Op::matmul || node.op == Op::shuffle)
+    json["groups"] = node.groups;
+  if (node.op == Op::conv || node.op == Op::max_pool || node.op == Op::average_pool || node.op == Op::pad ||
+      node.op == Op::resize)
     for (auto field : kWindowFields) json["window"].push_back(node.window.*field);
   if (node.op == Op::batch_norm || node.op == Op::layer_norm) json["epsilon"] = node.epsilon;
   if (node.op == Op::matmul) {
     json["transpose"] = node.transpose;
     json["factor"] = node.factor;
+  }
+  if (node.op == Op::pad) json["value"] = node.factor;
+  if (node.counts_padding) json["counts_padding"] = true;
+  if (node.op == Op::slice) {
+    json["begin"] = node.begin;
+    json["outputs"] = node.output.channels;
+  }
+  if (node.op == Op::function) {
+    json["function"] = quant::function_name(node.function);
+    json["alpha"] = bound_json(node.alpha);
+    json["beta"] = bound_json(node.beta);
   }
   return json;
 }

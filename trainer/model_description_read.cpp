@@ -27,10 +27,15 @@ constexpr int kMostNodes = 100'000, kMostChannels = 1 << 20, kMostPixels = 1 << 
 constexpr std::int64_t kMostElements = std::int64_t{1} << 26;  // of one image's activation
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-constexpr Op kOps[] = {Op::conv,  Op::linear,   Op::batch_norm,   Op::relu,
-                       Op::relu6, Op::max_pool, Op::average_pool, Op::global_average_pool,
-                       Op::add,   Op::flatten,  Op::quantize,     Op::layer_norm,
-                       Op::gelu,  Op::softmax,  Op::matmul,       Op::position};
+constexpr Op kOps[] = {Op::conv,     Op::linear,       Op::batch_norm,
+                       Op::relu,     Op::relu6,        Op::max_pool,
+                       Op::add,      Op::average_pool, Op::global_average_pool,
+                       Op::flatten,  Op::quantize,     Op::layer_norm,
+                       Op::gelu,     Op::softmax,      Op::matmul,
+                       Op::position, Op::function,     Op::prelu,
+                       Op::scale,    Op::multiply,     Op::concat,
+                       Op::slice,    Op::shuffle,      Op::pad,
+                       Op::resize};
 
 [[noreturn]] void damaged(const std::string& why) { throw base::UserError("is damaged: " + why); }
 
@@ -88,9 +93,10 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
   const std::string name = text(member(json, "name"), "a node's name");
   const Op op = op_of(text(member(json, "op"), "op"));
   const Json& inputs = list(member(json, "inputs"), "inputs", 2);
-  if (inputs.size() != (op == Op::add || op == Op::matmul ? 2u : 1u))
+  if (inputs.size() != (quant::has_two_inputs(op) ? 2u : 1u))
     damaged(fmt::format("node '{}': wrong number of inputs", name));
   const int from = integer(inputs[0], "inputs", 0, index - 1);
+  const auto second = [&] { return integer(inputs[1], "inputs", 0, index - 1); };
   const auto outputs = [&] { return integer(member(json, "outputs"), "outputs", 1, kMostChannels); };
   const auto flag = [&](const char* key) {
     if (!member(json, key).is_boolean()) damaged(fmt::format("{} is neither true nor false", key));
@@ -119,13 +125,13 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
       builder.max_pool(name, from, window());
       break;
     case Op::average_pool:
-      builder.average_pool(name, from, window());
+      builder.average_pool(name, from, window(), json.contains("counts_padding"));
       break;
     case Op::global_average_pool:
       builder.global_average_pool(name, from);
       break;
     case Op::add:
-      builder.add(name, from, integer(inputs[1], "inputs", 0, index - 1));
+      builder.add(name, from, second());
       break;
     case Op::flatten:
       builder.flatten(name, from);
@@ -143,12 +149,46 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
       builder.softmax(name, from, groups());
       break;
     case Op::matmul:
-      builder.matmul(name, from, integer(inputs[1], "inputs", 0, index - 1), groups(), flag("transpose"),
-                     number("factor"));
+      builder.matmul(name, from, second(), groups(), flag("transpose"), number("factor"));
       break;
     case Op::position:
       builder.position(name, from);
       break;
+    case Op::function: {
+      const auto function = quant::find_function(text(member(json, "function"), "function"));
+      if (!function) damaged(fmt::format("node '{}': an unknown function", name));
+      builder.function(name, from, *function, bound(member(json, "alpha"), "alpha", -kInfinity),
+                       bound(member(json, "beta"), "beta", kInfinity));
+      break;
+    }
+    case Op::prelu:
+      builder.prelu(name, from);
+      break;
+    case Op::scale:
+      builder.scale(name, from);
+      break;
+    case Op::multiply:
+      builder.multiply(name, from, second());
+      break;
+    case Op::concat:
+      builder.concat(name, from, second());
+      break;
+    case Op::slice:
+      builder.slice(name, from, integer(member(json, "begin"), "begin", 0, kMostChannels), outputs());
+      break;
+    case Op::shuffle:
+      builder.shuffle(name, from, groups());
+      break;
+    case Op::pad: {
+      const quant::Window w = window();
+      builder.pad(name, from, w.pad_top, w.pad_left, w.pad_bottom, w.pad_right, number("value"));
+      break;
+    }
+    case Op::resize: {
+      const quant::Window w = window();
+      builder.resize(name, from, w.stride_h, w.stride_w);
+      break;
+    }
     case Op::input:
       damaged("it has two inputs");
   }
@@ -308,8 +348,11 @@ quant::StepNumbers other_of(const Json& json, const quant::Step& step, const qua
   if (has.multiplier > 0)
     found.multiplier = numbers.floats(member(json, "multiplier"), static_cast<std::uint64_t>(has.multiplier));
   if (has.bias > 0) found.bias = numbers.floats(member(json, "bias"), static_cast<std::uint64_t>(has.bias));
-  found.epsilon = network.nodes[static_cast<std::size_t>(step.node)].epsilon;
-  found.factor = network.nodes[static_cast<std::size_t>(step.node)].factor;
+  const Node& node = network.nodes[static_cast<std::size_t>(step.node)];
+  found.epsilon = node.epsilon;
+  found.factor = node.factor;
+  found.alpha = node.alpha;
+  found.beta = node.beta;
   return found;
 }
 

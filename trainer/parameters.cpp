@@ -11,6 +11,7 @@ using quant::Node;
 using quant::Op;
 
 constexpr double kPositionDeviation = 0.02;  // Dosovitskiy et al. 2021
+constexpr float kPreluSlope = 0.25f;         // He et al. 2015
 
 Parameter sized(std::string name, std::vector<int> shape, bool decays) {
   std::size_t count = 1;
@@ -45,7 +46,12 @@ std::vector<Parameter> make_parameters(const quant::NetworkInfo& info, std::uint
       draw_normal(parameters.back(), kPositionDeviation, seed);
       continue;
     }
-    const bool is_norm = node.op == Op::batch_norm || node.op == Op::layer_norm;
+    if (node.op == Op::prelu) {
+      parameters.push_back(sized(node.name + ".weight", {node.output.channels}, false));
+      parameters.back().value.assign(parameters.back().value.size(), kPreluSlope);
+      continue;
+    }
+    const bool is_norm = node.op == Op::batch_norm || node.op == Op::layer_norm || node.op == Op::scale;
     if (node.op != Op::conv && node.op != Op::linear && !is_norm) continue;
     const quant::Shape& input = info.nodes[static_cast<std::size_t>(node.inputs[0])].output;
     const int outputs = node.output.channels;

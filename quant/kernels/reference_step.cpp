@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quant/kernels/image_steps.hpp"
 #include "quant/kernels/step_kernels.hpp"
 
 namespace bitsmith::quant {
@@ -67,14 +68,15 @@ void pool(const Step& step, const StepNumbers& numbers, int n, int y, int x, int
     }
   const std::int64_t at =
       ((std::int64_t{n} * step.output.height + y) * step.output.width + x) * step.output.channels + c;
+  const int divisor = step.counts_padding ? w.kernel_h * w.kernel_w : taps;
   if (step.kind == StepKind::max_pool)
     write(step.to, out, at, taps == 0 ? 0 : largest);
   else if (taps == 0)
     put(step, numbers, out, at, 0);
   else if (step.from == Storage::f32)
-    put(step, numbers, out, at, static_cast<float>(sum / taps));
+    put(step, numbers, out, at, static_cast<float>(sum / divisor));
   else
-    put(step, numbers, out, at, static_cast<float>(sum) * (numbers.in_scale / static_cast<float>(taps)));
+    put(step, numbers, out, at, static_cast<float>(sum) * (numbers.in_scale / static_cast<float>(divisor)));
 }
 
 /// Layer norm, GELU, softmax and positions: one number for another, given the row that it is in.
@@ -104,6 +106,65 @@ void rows(const Step& step, const StepNumbers& numbers, std::int64_t elements, c
       put(step, numbers, out, i, static_cast<float>(y));
     }
   }
+}
+
+double apply(Function function, double alpha, double beta, double x) {
+  switch (function) {
+    case Function::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Function::hard_sigmoid:
+      return std::clamp(alpha * x + beta, 0.0, 1.0);
+    case Function::hard_swish:
+      return x * std::clamp(x / 6 + 0.5, 0.0, 1.0);
+    case Function::silu:
+      return x / (1 + std::exp(-x));
+    case Function::leaky_relu:
+      return x < 0 ? alpha * x : x;
+    case Function::clip:
+      return std::clamp(x, alpha, beta);
+    case Function::erf:
+      return std::erf(x);
+  }
+  return 0;
+}
+
+/// Functions, PReLU and products: element `i`, of channel `c` of image `n`.
+double made(const Step& step, const StepNumbers& numbers, double x, const float* second, std::int64_t i,
+            int c, std::int64_t n) {
+  if (step.kind == StepKind::function)
+    return apply(step.function, static_cast<double>(numbers.alpha), static_cast<double>(numbers.beta), x);
+  if (step.kind == StepKind::prelu)
+    return x < 0 ? x * static_cast<double>(numbers.multiplier[static_cast<std::size_t>(c)]) : x;
+  const bool whole = step.second_input == step.input;
+  return x * static_cast<double>(second[whole ? i : n * step.second_input.channels + c]);
+}
+
+/// Slice, shuffle, pad, resize and concat: each output element from where it was.
+void move(const Step& step, const StepNumbers& numbers, int batch, const void* in, const void* second,
+          void* out) {
+  std::int64_t i = 0;
+  for (int n = 0; n < batch; ++n)
+    for (int y = 0; y < step.output.height; ++y)
+      for (int x = 0; x < step.output.width; ++x)
+        for (int c = 0; c < step.output.channels; ++c, ++i) {
+          const Window& w = step.window;
+          const bool is_pad = step.kind == StepKind::pad, is_resize = step.kind == StepKind::resize;
+          const int row = is_pad ? y - w.pad_top : is_resize ? y / w.stride_h : y;
+          const int column = is_pad ? x - w.pad_left : is_resize ? x / w.stride_w : x;
+          const std::int64_t pixel = (std::int64_t{n} * step.input.height + row) * step.input.width + column;
+          if (step.kind == StepKind::concat) {
+            const bool left = c < step.input.channels;
+            const float* from = static_cast<const float*>(left ? in : second);
+            put(step, numbers, out, i,
+                left ? from[pixel * step.input.channels + c]
+                     : from[pixel * step.second_input.channels + c - step.input.channels]);
+          } else if (row < 0 || row >= step.input.height || column < 0 || column >= step.input.width) {
+            // Integers are padded with 0 alone.
+            write(step.to, out, i, step.to == Storage::f32 ? static_cast<double>(numbers.factor) : 0.0);
+          } else {
+            write(step.to, out, i, read(step.from, in, pixel * step.input.channels + moved_channel(step, c)));
+          }
+        }
 }
 
 /// Output (i, j) of a head: the sum over k of A(i, k) * B(k, j); B's rows are pixels, or channels if
@@ -160,6 +221,21 @@ void reference_step(const Step& step, int batch, const StepNumbers& numbers, con
       return rows(step, numbers, elements, x, out);
     case StepKind::matmul:
       return matmul(step, batch, numbers, in, second, out);
+    case StepKind::function:
+    case StepKind::prelu:
+    case StepKind::multiply:
+      for (std::int64_t i = 0; i < elements; ++i)
+        put(step, numbers, out, i,
+            static_cast<float>(made(step, numbers, static_cast<double>(x[i]),
+                                    static_cast<const float*>(second), i,
+                                    static_cast<int>(i % step.output.channels), i / step.output.elements())));
+      return;
+    case StepKind::concat:
+    case StepKind::slice:
+    case StepKind::shuffle:
+    case StepKind::pad:
+    case StepKind::resize:
+      return move(step, numbers, batch, in, second, out);
     case StepKind::quantize:
       for (std::int64_t i = 0; i < elements; ++i)
         put(step, numbers, out, i, value_of(step.from, in, i, numbers.in_scale));

@@ -9,6 +9,7 @@
 #include "quant/fake_quantize.hpp"
 #include "quant/kernels/dispatch.hpp"
 #include "quant/kernels/element_kernels.hpp"
+#include "quant/kernels/image_steps.hpp"
 #include "quant/kernels/kernel_table.hpp"
 #include "quant/kernels/put.hpp"
 #include "quant/kernels/token_steps.hpp"
@@ -213,7 +214,8 @@ struct AveragePool final : PreparedStep {
               ? sum_integers(reinterpret_cast<const std::uint8_t*>(image), y, x, kernels().sum_u8)
               : sum_integers(reinterpret_cast<const std::int8_t*>(image), y, x, kernels().sum_s8);
       const int channels = step.output.channels;
-      const auto count = static_cast<float>(std::max(taps, 1));
+      const int counted = step.counts_padding ? step.window.kernel_h * step.window.kernel_w : taps;
+      const auto count = static_cast<float>(std::max(counted, 1));
       if (step.from == Storage::f32)
         kernels().scale(values.data(), channels, 1.0f / count, values.data());
       else
@@ -272,6 +274,17 @@ bool step_kernel_serves(const Step& step) {
     case StepKind::softmax:
     case StepKind::position:
       return step.from == Storage::f32;
+    case StepKind::function:
+    case StepKind::prelu:
+      return step.from == Storage::f32;
+    case StepKind::multiply:
+    case StepKind::concat:
+      return step.from == Storage::f32 && step.second_from == Storage::f32;
+    case StepKind::slice:
+    case StepKind::shuffle:
+    case StepKind::pad:
+    case StepKind::resize:
+      return step.from == step.to;
     case StepKind::matmul:
       return (step.from == Storage::f32) == (step.second_from == Storage::f32);
   }
@@ -281,6 +294,7 @@ bool step_kernel_serves(const Step& step) {
 StepParameters step_parameters(const Step& step) {
   const std::int64_t channels = step.output.channels;
   if (step.kind == StepKind::batch_norm || step.kind == StepKind::layer_norm) return {channels, channels};
+  if (step.kind == StepKind::prelu) return {channels, 0};
   if (step.kind == StepKind::position) return {0, step.output.elements()};
   return {};
 }
@@ -289,6 +303,8 @@ StepNumbers plain_numbers(const Step& step) {
   StepNumbers numbers;
   numbers.scale = numbers.in_scale = numbers.second_scale = 1.0f / 64;
   numbers.range = integer_range(8, step.to == Storage::s8);
+  numbers.alpha = -0.5f;
+  numbers.beta = 0.75f;
   const StepParameters has = step_parameters(step);
   for (std::int64_t i = 0; i < has.multiplier; ++i)
     numbers.multiplier.push_back(1.0f + 0.01f * static_cast<float>(i % 7));
@@ -303,6 +319,8 @@ std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const St
   const StepParameters has = step_parameters(step);
   base::require(std::ssize(numbers.multiplier) == has.multiplier && std::ssize(numbers.bias) == has.bias,
                 "a step with other parameters than it needs");
+  if (is_function_step(step.kind)) return prepare_function_step(step, batch, numbers);
+  if (is_moving_step(step.kind)) return prepare_moving_step(step, batch, numbers);
   switch (step.kind) {
     case StepKind::quantize:
       return std::make_unique<Quantize>(n, step, numbers);

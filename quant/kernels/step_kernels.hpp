@@ -16,10 +16,12 @@ struct StepNumbers {
   float scale = 1;                       ///< of the output, where it is u8 or s8
   IntegerRange range;                    ///< likewise
   float in_scale = 1, second_scale = 1;  ///< of operands that are u8 or s8; max_pool needs none
-  /// batch_norm: y = multiplier[c] * x + bias[c]; layer_norm: gamma and beta; position: bias, one an element
+  /// batch_norm: y = multiplier[c] * x + bias[c]; layer_norm: gamma and beta; position: bias, one an element;
+  /// prelu: the multipliers of what is negative
   std::vector<float> multiplier, bias;
   float epsilon = 1e-5f;                                ///< layer_norm
-  float factor = 1;                                     ///< matmul
+  float factor = 1;                                     ///< matmul; pad: the value of its pixels
+  float alpha = 0, beta = 0;                            ///< function
   float high = std::numeric_limits<float>::infinity();  ///< relu and fused ReLU: 6 for ReLU6
 };
 
@@ -51,7 +53,8 @@ class PreparedStep {
 ///
 /// with quantize(x) = clamp(round half to even(x / scale)) for u8 and s8, and x itself for f32. max_pool
 /// and flatten keep their storage; batch_norm and relu are f32 -> f32; layer norm, GELU, softmax and
-/// positions read f32 and write any storage.
+/// positions read f32 and write any storage; so do functions, PReLU, products and concat, while slice,
+/// shuffle, pad and resize keep theirs.
 std::string_view step_kernel_name(StepKind kind);
 bool step_kernel_serves(const Step& step);
 std::unique_ptr<PreparedStep> prepare_step(const Step& step, int batch, const StepNumbers& numbers);

@@ -3,8 +3,10 @@
 #include <string>
 
 #include "quant/base/random.hpp"
+#include "quant/integer_joins.hpp"
 #include "quant/plan.hpp"
 #include "tests/trainer/small_data.hpp"
+#include "tests/trainer/varied_network.hpp"
 #include "trainer/networks/networks.hpp"
 #include "trainer/qat.hpp"
 #include "trainer/tensor_source.hpp"
@@ -23,9 +25,11 @@ struct Example {
 
   Example(const std::string& name, std::uint64_t seed, quant::Shape shape = {3, 16, 16},
           Joins joins = Joins::fp32)
+      : Example(network_of(name, shape, joins), shape, seed) {}
+  Example(quant::NetworkInfo info, quant::Shape shape, std::uint64_t seed)
       : data(make_small_data(kImages, shape, kClasses, seed + 1)),
         source(data.images, data.labels, kClasses, 32),
-        network(build_network(name, shape, kClasses, {.joins = joins}), seed),
+        network(std::move(info), seed),
         table(0) {
     TrainOptions options;
     options.epochs = 2;
@@ -33,6 +37,13 @@ struct Example {
     options.learning_rate = 0.02;
     train(network, source, options);
     table = calibrate(network, source, {});
+  }
+
+  /// Built in, or "varied".
+  static quant::NetworkInfo network_of(const std::string& name, quant::Shape shape, Joins joins) {
+    if (name != "varied") return build_network(name, shape, kClasses, {.joins = joins});
+    const quant::NetworkInfo info = varied_network(shape, kClasses);
+    return joins == Joins::int8 ? quant::with_integer_joins(info) : info;
   }
 
   /// Layers at 2..8 bits; every third policy also holds layers in fp32 and weight-only ones.

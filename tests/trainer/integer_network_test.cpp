@@ -50,7 +50,7 @@ constexpr double kMostDifference = 0.1, kMostAt8Bits = 0.03, kMostWithJoins = 0.
 /// Uniform 8 bits and random policies of three networks; `most`: relative difference at random bits.
 void check_against_simulation(Joins joins, double most) {
   for (const char* name :
-       {"cnn_small", "resnet8", "mobilenet_v2_small", "lenet5" /* flattens pixels */, "vit_tiny"})
+       {"cnn_small", "resnet8", "mobilenet_v2_small", "lenet5" /* flattens pixels */, "vit_tiny", "varied"})
     for (int mix = 0; mix < 6; ++mix) {
       Example example(name, static_cast<std::uint64_t>(mix), {3, 16, 16}, joins);
       const quant::Policy policy =

@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(packed_integers_come_back_at_every_width) {
 
 BOOST_AUTO_TEST_CASE(a_loaded_model_computes_what_the_saved_one_computed) {
   const tests::TemporaryFolder folder;
-  for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small", "vit_tiny"})
+  for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small", "vit_tiny", "varied"})
     for (int mix : {0, 2, 3, 5}) {
       const DeployedModel model = example_model(name, mix, mix < 3 ? Joins::fp32 : Joins::int8);
       const auto file = folder / "model.bsm";

@@ -10,6 +10,7 @@
 #include "quant/base/parallel.hpp"
 #include "tests/trainer/reference_network.hpp"
 #include "tests/trainer/small_data.hpp"
+#include "tests/trainer/varied_network.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/networks/networks.hpp"
 #include "trainer/optimizer.hpp"
@@ -152,6 +153,10 @@ BOOST_AUTO_TEST_CASE(gradients_of_a_tangled_graph_agree_with_numeric_ones_of_flo
 
 BOOST_AUTO_TEST_CASE(gradients_of_attention_whose_tensors_have_several_readers_do_too) {
   check_gradients(attentive());
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_gates_branches_and_functions_do_too) {
+  check_gradients(test::varied_network(kShape, kClasses));
 }
 
 BOOST_AUTO_TEST_CASE(evaluation_uses_the_running_statistics_and_agrees_with_float64) {

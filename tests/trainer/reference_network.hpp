@@ -21,6 +21,10 @@ using Numbers = std::map<std::string, Values>;
 Values reference_node(const quant::NetworkInfo& info, const quant::Node& node, int batch,
                       const std::vector<const Values*>& inputs, const Numbers& numbers, Mode mode);
 
+/// Likewise: functions, products by gates, and what moves pixels and channels.
+Values reference_image_node(const quant::NetworkInfo& info, const quant::Node& node, int batch,
+                            const std::vector<const Values*>& inputs, const Numbers& numbers);
+
 /// The output of the last node.
 Values reference_forward(const quant::NetworkInfo& info, int batch, const Values& images,
                          const Numbers& numbers, Mode mode);

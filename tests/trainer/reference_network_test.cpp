@@ -101,7 +101,9 @@ Values pool(const Node& node, const Shape& in, int batch, const Values& x) {
       most = std::max(most, x[at(in, n, ih, iw, c)]);
       ++count;
     });
-    y[at(node.output, n, h, w, c)] = node.op == Op::max_pool ? most : sum / count;
+    y[at(node.output, n, h, w, c)] =
+        node.op == Op::max_pool ? most
+                                : sum / (node.counts_padding ? window.kernel_h * window.kernel_w : count);
   });
   return y;
 }
@@ -216,6 +218,16 @@ Values reference_node(const quant::NetworkInfo& info, const Node& node, int batc
     case Op::matmul:
       return matmul(node, in, info.nodes[static_cast<std::size_t>(node.inputs[1])].output, batch, x,
                     *inputs[1]);
+    case Op::function:
+    case Op::prelu:
+    case Op::scale:
+    case Op::multiply:
+    case Op::concat:
+    case Op::slice:
+    case Op::shuffle:
+    case Op::pad:
+    case Op::resize:
+      return reference_image_node(info, node, batch, inputs, numbers);
     case Op::position: {
       const Values& p = numbers.at(node.name + ".weight");
       Values y(x);

@@ -10,7 +10,10 @@
 namespace bitsmith::trainer {
 
 AveragePool::AveragePool(const LayerArguments& arguments)
-    : window_(arguments.node.window), input_(arguments.input()), output_(arguments.node.output) {
+    : window_(arguments.node.window),
+      counts_padding_(arguments.node.counts_padding),
+      input_(arguments.input()),
+      output_(arguments.node.output) {
   for (int h = 0; h < output_.height; ++h)
     for (int w = 0; w < output_.width; ++w)
       if (window_rows(window_, h, input_.height).count == 0 ||
@@ -36,7 +39,9 @@ void AveragePool::forward(const ForwardPart& part) {
             const float* x = image + std::int64_t{pixel} * channels;
             for (int c = 0; c < channels; ++c) y[c] += x[c];
           }
-        const float share = 1.0f / static_cast<float>(rows.count * columns.count);
+        const int counted =
+            counts_padding_ ? window_.kernel_h * window_.kernel_w : rows.count * columns.count;
+        const float share = 1.0f / static_cast<float>(counted);
         for (int c = 0; c < channels; ++c) y[c] *= share;
       }
   }
@@ -53,7 +58,9 @@ void AveragePool::backward(const BackwardPart& part) {
       for (int w = 0; w < output_.width; ++w, dy += channels) {
         const WindowRange rows = window_rows(window_, h, input_.height);
         const WindowRange columns = window_columns(window_, w, input_.width);
-        const float share = 1.0f / static_cast<float>(rows.count * columns.count);
+        const int counted =
+            counts_padding_ ? window_.kernel_h * window_.kernel_w : rows.count * columns.count;
+        const float share = 1.0f / static_cast<float>(counted);
         for (int i = 0; i < rows.count; ++i)
           for (int j = 0; j < columns.count; ++j) {
             const int pixel = (rows.first + i * rows.step) * input_.width + columns.first + j * columns.step;

@@ -5,7 +5,8 @@
 namespace bitsmith::trainer {
 
 /// The mean of the pixels of each window that lie on the image, per channel: padding is left out of the
-/// divisor (ONNX's count_include_pad = 0). Throws UserError for windows that lie in the padding entirely.
+/// divisor (ONNX's count_include_pad = 0) unless the node counts it. Throws UserError for windows that lie in
+/// the padding entirely.
 class AveragePool : public Layer {
  public:
   explicit AveragePool(const LayerArguments& arguments);
@@ -20,6 +21,7 @@ class AveragePool : public Layer {
 
  private:
   quant::Window window_;
+  bool counts_padding_;
   quant::Shape input_, output_;
 };
 

@@ -31,7 +31,7 @@ const std::vector<LayerKeys>& layer_keys() {
       {Op::relu, {}},
       {Op::relu6, {}},
       {Op::max_pool, {"kernel", "stride", "pad", "dilation"}},
-      {Op::average_pool, {"kernel", "stride", "pad", "dilation"}},
+      {Op::average_pool, {"kernel", "stride", "pad", "dilation", "counts_padding"}},
       {Op::global_average_pool, {}},
       {Op::add, {}},
       {Op::flatten, {}},
@@ -41,11 +41,20 @@ const std::vector<LayerKeys>& layer_keys() {
       {Op::softmax, {"groups"}},
       {Op::matmul, {"heads", "transpose", "factor"}},
       {Op::position, {}},
+      {Op::function, {"of", "alpha", "beta"}},
+      {Op::prelu, {}},
+      {Op::scale, {}},
+      {Op::multiply, {}},
+      {Op::concat, {}},
+      {Op::slice, {"begin", "out"}},
+      {Op::shuffle, {"groups"}},
+      {Op::pad, {"pad", "value"}},
+      {Op::resize, {"stride"}},
   };
   return rows;
 }
 
-std::size_t inputs_of(Op op) { return op == Op::add || op == Op::matmul ? 2 : 1; }
+std::size_t inputs_of(Op op) { return quant::has_two_inputs(op) ? 2 : 1; }
 
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() <= kLongestName && std::ranges::all_of(text, [](unsigned char c) {
@@ -260,7 +269,7 @@ int add_layer(quant::NetworkBuilder& net, const DescribedLayer& layer, const std
     case Op::max_pool:
       return net.max_pool(layer.name, from, layer.window);
     case Op::average_pool:
-      return net.average_pool(layer.name, from, layer.window);
+      return net.average_pool(layer.name, from, layer.window, layer.counts_padding);
     case Op::global_average_pool:
       return net.global_average_pool(layer.name, from);
     case Op::add:
@@ -279,6 +288,25 @@ int add_layer(quant::NetworkBuilder& net, const DescribedLayer& layer, const std
       return net.matmul(layer.name, from, node(1), layer.groups, layer.transpose, layer.factor);
     case Op::position:
       return net.position(layer.name, from);
+    case Op::function:
+      return net.function(layer.name, from, layer.function, layer.alpha, layer.beta);
+    case Op::prelu:
+      return net.prelu(layer.name, from);
+    case Op::scale:
+      return net.scale(layer.name, from);
+    case Op::multiply:
+      return net.multiply(layer.name, from, node(1));
+    case Op::concat:
+      return net.concat(layer.name, from, node(1));
+    case Op::slice:
+      return net.slice(layer.name, from, layer.begin, out);
+    case Op::shuffle:
+      return net.shuffle(layer.name, from, layer.groups);
+    case Op::pad:
+      return net.pad(layer.name, from, layer.window.pad_top, layer.window.pad_left, layer.window.pad_bottom,
+                     layer.window.pad_right, layer.value);
+    case Op::resize:
+      return net.resize(layer.name, from, layer.window.stride_h, layer.window.stride_w);
     case Op::input:
       break;
   }

@@ -21,7 +21,11 @@ struct DescribedLayer {
   quant::Window window;
   int groups = 1;
   bool bias = false, transpose = false;
+  bool counts_padding = false;
   float epsilon = 1e-5f, factor = 1;
+  quant::Function function = quant::Function::sigmoid;
+  float alpha = 0, beta = 0, value = 0;
+  int begin = 0;
   base::YamlMark mark;
   std::string place;  ///< "layers[2].conv"
 };

@@ -85,6 +85,20 @@ class Values {
       refuse(key, *node, fmt::format("a number, above {} to {}", above, most));
   }
 
+  /// The name of a function, and its parameters where it has any.
+  void function(DescribedLayer& layer) {
+    if (!takes("of")) return;
+    std::vector<std::string> names;
+    for (const quant::FunctionRow& row : quant::function_rows()) names.emplace_back(row.name);
+    required("of", "which function");
+    const base::YamlNode* node = map_.find("of");
+    const auto found = node != nullptr && node->is_scalar() ? quant::find_function(node->text) : std::nullopt;
+    if (found)
+      layer.function = *found;
+    else if (node != nullptr)
+      refuse("of", *node, base::join_names(names) + base::did_you_mean(node->text, names));
+  }
+
   void required(const char* key, const char* meaning) {
     if (takes(key) && map_.find(key) == nullptr)
       problems_.add(layer_.mark, layer_.place + "." + key, fmt::format("is required: {}", meaning));
@@ -164,6 +178,12 @@ void read_layer_values(const base::YamlNode& map, const std::vector<std::string>
   values.boolean("transpose", layer.transpose);
   values.real("epsilon", 0, 1, layer.epsilon);
   values.real("factor", 0, 1e6, layer.factor);
+  values.boolean("counts_padding", layer.counts_padding);
+  values.function(layer);
+  values.real("alpha", -1e6, 1e6, layer.alpha);
+  values.real("beta", -1e6, 1e6, layer.beta);
+  values.real("value", -1e6, 1e6, layer.value);
+  values.integer("begin", 0, kMostChannels, layer.begin);
 }
 
 }  // namespace bitsmith::trainer

@@ -87,6 +87,15 @@ std::vector<ChannelMoments> expected_activations(const Network& network,
       case Op::softmax:
       case Op::matmul:
       case Op::position:
+      case Op::function:
+      case Op::prelu:
+      case Op::multiply:
+      case Op::concat:
+      case Op::pad:
+      case Op::scale:
+      case Op::slice:
+      case Op::shuffle:
+      case Op::resize:
         break;
     }
   }

@@ -87,6 +87,50 @@ std::vector<Step> all_steps() {
         steps.push_back(step);
       }
     step.groups = 1;
+    for (Storage to : kStorages) {
+      step.to = to;
+      step.kind = StepKind::prelu;
+      steps.push_back(step);
+      step.kind = StepKind::function;
+      for (const FunctionRow& row : function_rows()) {
+        step.function = row.function;
+        steps.push_back(step);
+      }
+      step.second = Step::kNetworkInput;
+      for (const Shape& second : {shape, Shape{shape.channels, 1, 1}}) {
+        step.kind = StepKind::multiply;
+        step.second_input = second;
+        steps.push_back(step);
+      }
+      step.kind = StepKind::concat;
+      step.second_input = {3, shape.height, shape.width};
+      step.output.channels = shape.channels + 3;
+      steps.push_back(step);
+      step.output = shape;
+      step.second = Step::kNothing;
+    }
+    for (Storage storage : kStorages) {
+      step.from = step.to = storage;
+      step.kind = StepKind::shuffle;
+      step.groups = shape.channels % 4 == 0 ? 4 : shape.channels;
+      steps.push_back(step);
+      step.groups = 1;
+      step.kind = StepKind::slice;
+      step.begin = shape.channels / 2;
+      step.output.channels = shape.channels - step.begin;
+      steps.push_back(step);
+      step.begin = 0;
+      step.kind = StepKind::resize;
+      step.window = {1, 1, 2, 3};
+      step.output = {shape.channels, 2 * shape.height, 3 * shape.width};
+      steps.push_back(step);
+      step.kind = StepKind::pad;
+      step.window = {1, 1, 1, 1, 1, 1, 1, 0, 2, 3};
+      step.output = {shape.channels, shape.height + 3, shape.width + 3};
+      steps.push_back(step);
+      step.output = shape;
+    }
+    step.window = {};
     step.from = step.to = Storage::f32;
     for (const Window& window : {Window::square(1), Window::square(3, 2, 1),
                                  Window{2, 3, 1, 2, 1, 1, 1, 1, 0, 2}, Window::square(2, 1, 2, 2)}) {
@@ -94,12 +138,15 @@ std::vector<Step> all_steps() {
       step.window = window;
       step.output = {shape.channels, window.output_height(shape.height), window.output_width(shape.width)};
       step.kind = StepKind::average_pool;
-      for (Storage from : kStorages)
-        for (Storage to : kStorages) {
-          step.from = from;
-          step.to = to;
-          steps.push_back(step);
-        }
+      for (const bool counts_padding : {false, true})
+        for (Storage from : kStorages)
+          for (Storage to : kStorages) {
+            step.counts_padding = counts_padding;
+            step.from = from;
+            step.to = to;
+            steps.push_back(step);
+          }
+      step.counts_padding = false;
       step.kind = StepKind::max_pool;
       for (Storage storage : kStorages) {
         step.from = step.to = storage;
@@ -168,7 +215,7 @@ BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
       numbers.in_scale = 0.017f;
       numbers.second_scale = 0.029f;
       const auto in = random_input(step.input, step.from, batch, rng),
-                 second = random_input(step.kind == StepKind::matmul ? step.second_input : step.input,
+                 second = random_input(step.second_input.channels > 0 ? step.second_input : step.input,
                                        step.second_from, batch, rng);
       const std::size_t n = static_cast<std::size_t>(step.output.elements() * batch);
       const std::size_t size = n * static_cast<std::size_t>(storage_bytes(step.to));
@@ -207,12 +254,13 @@ BOOST_AUTO_TEST_CASE(every_step_equals_the_reference) {
 
 BOOST_AUTO_TEST_CASE(elementwise_steps_may_write_over_their_input) {
   base::Rng rng(22);
-  for (StepKind kind : {StepKind::batch_norm, StepKind::relu, StepKind::add, StepKind::layer_norm,
-                        StepKind::gelu, StepKind::softmax, StepKind::position}) {
+  for (StepKind kind :
+       {StepKind::batch_norm, StepKind::relu, StepKind::add, StepKind::layer_norm, StepKind::gelu,
+        StepKind::softmax, StepKind::position, StepKind::function, StepKind::prelu, StepKind::multiply}) {
     BOOST_TEST(runs_in_place(kind));
     Step step;
     step.kind = kind;
-    step.input = step.output = {5, 3, 3};
+    step.input = step.output = step.second_input = {5, 3, 3};
     const StepNumbers numbers = plain_numbers(step);
     auto in = random_input(step.input, step.from, 1, rng);
     const auto second = random_input(step.input, step.second_from, 1, rng);

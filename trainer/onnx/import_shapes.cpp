@@ -1,0 +1,328 @@
+// Operators that only say how tensors are shaped, cut and joined.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "trainer/onnx/evaluate.hpp"
+#include "trainer/onnx/importer.hpp"
+
+namespace bitsmith::trainer::onnx {
+namespace {
+
+int axis_of(std::int64_t axis, int rank) {
+  if (axis < -rank || axis >= rank)
+    throw Unsupported{fmt::format("axis: got {} for {} dimensions", axis, rank)};
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+std::vector<int> axes_of(std::vector<std::int64_t> axes, int rank) {
+  std::vector<int> found;
+  for (std::int64_t axis : axes) found.push_back(axis_of(axis, rank));
+  std::ranges::sort(found);
+  return found;
+}
+
+ImportedValue seen_as(ImportedValue value, std::optional<Layout> layout) {
+  if (!layout) throw Unsupported{"it cuts through an axis in a way that moves data"};
+  value.layout = std::move(*layout);
+  return value;
+}
+
+}  // namespace
+
+void Importer::identity(const onnx::Node& node) {
+  if (node.op == "Cast" && node.integer("to", 1) != 1)
+    throw Unsupported{"it casts computed values; float32 is supported"};
+  if (node.op == "Dropout" && node.outputs.size() > 1 && readers_.contains(node.outputs[1]))
+    throw Unsupported{"its mask is read"};
+  give(node, input(node, 0));
+}
+
+void Importer::shape_of(const onnx::Node& node) {
+  const Dims dims = input(node, 0).layout.shape();
+  const auto rank = static_cast<std::int64_t>(dims.size());
+  const auto bound = [&](std::int64_t at) {
+    return std::clamp<std::int64_t>(at < 0 ? at + rank : at, 0, rank);
+  };
+  const std::int64_t start = bound(node.integer("start", 0)), end = bound(node.integer("end", rank));
+  ImportedValue value;
+  value.constant = true;
+  const std::vector<std::int64_t> part(dims.begin() + start, dims.begin() + std::max(start, end));
+  value.tensor = Tensor::of({static_cast<std::int64_t>(part.size())}, std::span<const std::int64_t>(part));
+  give(node, std::move(value));
+}
+
+void Importer::reshape(const onnx::Node& node) {
+  const ImportedValue& x = input(node, 0);
+  std::vector<std::int64_t> to = integers(node, 1);
+  const Dims from = x.layout.shape();
+  const std::int64_t all = std::accumulate(from.begin(), from.end(), std::int64_t{1}, std::multiplies<>());
+  std::int64_t known = 1;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (to[i] == 0 && node.integer("allowzero", 0) == 0) {
+      if (i >= from.size()) throw Unsupported{"shape: a 0 beyond the input's dimensions"};
+      to[i] = from[i];
+    }
+    if (to[i] < -1 || to[i] == 0) throw Unsupported{fmt::format("shape: got {}", show(to))};
+    if (to[i] == -1) continue;
+    if (known > all / to[i]) throw Unsupported{fmt::format("{} values as {}", all, show(to))};
+    known *= to[i];
+  }
+  if (std::ranges::count(to, -1) > 1) throw Unsupported{"shape: more than one -1"};
+  for (std::int64_t& size : to)
+    if (size == -1) size = all / known;
+  if (std::accumulate(to.begin(), to.end(), std::int64_t{1}, std::multiplies<>()) != all)
+    throw Unsupported{fmt::format("{} as {}", show(from), show(to))};
+  give(node, seen_as(x, x.layout.reshaped(to)));
+}
+
+void Importer::flatten(const onnx::Node& node) {
+  const ImportedValue& x = input(node, 0);
+  const Dims dims = x.layout.shape();
+  const auto rank = static_cast<std::int64_t>(dims.size());
+  std::int64_t axis = node.integer("axis", 1);
+  if (axis < 0) axis += rank;
+  if (axis < 0 || axis > rank) throw Unsupported{fmt::format("axis: got {}", axis)};
+  Dims to(2, 1);
+  for (std::int64_t i = 0; i < rank; ++i) to[i < axis ? 0 : 1] *= dims[static_cast<std::size_t>(i)];
+  give(node, seen_as(x, x.layout.reshaped(to)));
+}
+
+void Importer::transpose(const onnx::Node& node) {
+  const ImportedValue& x = input(node, 0);
+  const auto rank = x.layout.dims.size();
+  std::vector<std::int64_t> order = node.integers("perm", {});
+  if (order.empty())
+    for (std::size_t i = rank; i-- > 0;) order.push_back(static_cast<std::int64_t>(i));
+  std::vector<std::int64_t> sorted = order;
+  std::ranges::sort(sorted);
+  for (std::size_t i = 0; i < rank; ++i)
+    if (sorted.size() != rank || sorted[i] != static_cast<std::int64_t>(i))
+      throw Unsupported{fmt::format("perm is no order of {} dimensions", rank)};
+  ImportedValue value = x;
+  value.layout = x.layout.transposed(order);
+  give(node, std::move(value));
+}
+
+void Importer::squeeze(const onnx::Node& node) {
+  ImportedValue value = input(node, 0);
+  const int rank = static_cast<int>(value.layout.dims.size());
+  std::vector<int> axes = axes_of(has_input(node, 1) ? integers(node, 1) : node.integers("axes", {}), rank);
+  if (axes.empty())
+    for (int d = 0; d < rank; ++d)
+      if (value.layout.size(d) == 1 && !value.layout.holds(d, Atom::Axis::batch)) axes.push_back(d);
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    if (value.layout.size(*axis) != 1) throw Unsupported{fmt::format("dimension {} is not 1", *axis)};
+    value.layout = value.layout.without_dim(*axis);
+  }
+  give(node, std::move(value));
+}
+
+void Importer::unsqueeze(const onnx::Node& node) {
+  ImportedValue value = input(node, 0);
+  const std::vector<std::int64_t> given = has_input(node, 1) ? integers(node, 1) : node.integers("axes", {});
+  const int rank = static_cast<int>(value.layout.dims.size() + given.size());
+  for (int axis : axes_of(given, rank)) {
+    if (axis > static_cast<int>(value.layout.dims.size()))
+      throw Unsupported{"axes: one is beyond the result"};
+    value.layout = value.layout.with_dim(axis);
+  }
+  give(node, std::move(value));
+}
+
+void Importer::concat(const onnx::Node& node) {
+  std::vector<ImportedValue> parts;
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    if (input(node, k).constant) throw Unsupported{"it joins a constant to computed values"};
+    parts.push_back(settled(node, k));
+    parts.back().layout = parts.back().layout.merged();
+  }
+  const Layout& first = parts[0].layout;
+  const int axis = axis_of(node.integer("axis", 1), static_cast<int>(first.dims.size()));
+  int made = -1;
+  std::int64_t channels = 0;
+  for (const ImportedValue& part : parts) {
+    const bool fits = part.layout.dims.size() == first.dims.size() && part.layout.channel_dim() == axis &&
+                      part.layout.with_channels(1) == first.with_channels(1);
+    if (!fits)
+      throw Unsupported{
+          fmt::format("it joins {} to {}: along channels, of one height and width, is supported",
+                      show(part.layout.shape()), show(first.shape()))};
+    made = made < 0 ? part.node : net_->concat(name_for(node), made, part.node);
+    channels += part.layout.channels();
+  }
+  give(node, made, first.with_channels(channels));
+}
+
+void Importer::split(const onnx::Node& node) {
+  const ImportedValue x = settled(node, 0);
+  const Layout layout = x.layout.merged();
+  const int axis = axis_of(node.integer("axis", 0), static_cast<int>(layout.dims.size()));
+  if (layout.channel_dim() != axis) throw Unsupported{"it is supported along all channels"};
+  const std::int64_t channels = layout.channels();
+  std::vector<std::int64_t> sizes = has_input(node, 1) ? integers(node, 1) : node.integers("split", {});
+  if (sizes.empty()) {
+    const auto count = static_cast<std::int64_t>(node.outputs.size());
+    const std::int64_t size = (channels + count - 1) / count;
+    for (std::int64_t i = 0; i < count; ++i) sizes.push_back(std::min(size, channels - i * size));
+  }
+  if (sizes.size() != node.outputs.size() ||
+      std::ranges::any_of(sizes, [](std::int64_t s) { return s < 1; }) ||
+      std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}) != channels)
+    throw Unsupported{
+        fmt::format("split: {} for {} channels in {} outputs", show(sizes), channels, node.outputs.size())};
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++]) {
+    if (!readers_.contains(node.outputs[i])) continue;
+    ImportedValue part;
+    part.node = net_->slice(name_for(node), x.node, static_cast<int>(begin), static_cast<int>(sizes[i]));
+    part.layout = layout.with_channels(sizes[i]);
+    give(node, std::move(part), i);
+  }
+}
+
+void Importer::slice(const onnx::Node& node) {
+  const ImportedValue x = settled(node, 0);
+  Layout layout = x.layout.merged();
+  const int rank = static_cast<int>(layout.dims.size());
+  const bool attributes = model_.opset < 10;
+  const std::vector<std::int64_t> starts = attributes ? node.integers("starts", {}) : integers(node, 1);
+  const std::vector<std::int64_t> ends = attributes ? node.integers("ends", {}) : integers(node, 2);
+  std::vector<std::int64_t> axes = attributes           ? node.integers("axes", {})
+                                   : has_input(node, 3) ? integers(node, 3)
+                                                        : std::vector<std::int64_t>();
+  const std::vector<std::int64_t> steps =
+      has_input(node, 4) ? integers(node, 4) : std::vector<std::int64_t>(starts.size(), 1);
+  if (axes.empty())
+    for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+  if (starts.size() != ends.size() || axes.size() != starts.size() || steps.size() != starts.size())
+    throw Unsupported{"starts, ends, axes and steps are not as many"};
+  int made = x.node;
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    const int axis = axis_of(axes[i], rank);
+    const std::int64_t size = layout.size(axis);
+    const auto bound = [&](std::int64_t at) {
+      if (at < 0) at += size;
+      return std::clamp<std::int64_t>(at, 0, size);
+    };
+    const std::int64_t begin = bound(starts[i]), end = bound(ends[i]);
+    if (steps[i] == 1 && begin == 0 && end == size) continue;
+    if (steps[i] != 1 || layout.channel_dim() != axis || begin >= end)
+      throw Unsupported{"consecutive channels are supported"};
+    made = net_->slice(name_for(node), made, static_cast<int>(begin), static_cast<int>(end - begin));
+    layout = layout.with_channels(end - begin);
+  }
+  give(node, made, layout);
+}
+
+void Importer::gather(const onnx::Node& node) {
+  // One of several equal runs of channels, as attention's queries, keys and values come.
+  const ImportedValue& x = input(node, 0);
+  const int rank = static_cast<int>(x.layout.dims.size());
+  const int axis = axis_of(node.integer("axis", 0), rank);
+  const std::vector<std::int64_t> index = integers(node, 1);
+  const auto& dim = x.layout.dims[static_cast<std::size_t>(axis)];
+  int outermost = -1;
+  for (int i = static_cast<int>(x.layout.atoms.size()) - 1; i >= 0; --i)
+    if (x.layout.atoms[static_cast<std::size_t>(i)].axis == Atom::Axis::channel) outermost = i;
+  if (index.size() != 1 || !input(node, 1).tensor.dims.empty() || dim.size() != 1 || dim[0] != outermost)
+    throw Unsupported{"one index of the outermost channels is supported"};
+  const std::int64_t count = x.layout.size(axis), run = x.layout.channels() / count;
+  const std::int64_t at = index[0] < 0 ? index[0] + count : index[0];
+  if (at < 0 || at >= count) throw Unsupported{fmt::format("index {} of {}", index[0], count)};
+  Layout layout = x.layout;
+  layout.atoms[static_cast<std::size_t>(outermost)].size = 1;
+  // An atom of 1 is none.
+  layout.dims.erase(layout.dims.begin() + axis);
+  layout.atoms.erase(layout.atoms.begin() + outermost);
+  for (auto& others : layout.dims)
+    for (int& atom : others)
+      if (atom > outermost) --atom;
+  give(node, net_->slice(name_for(node), x.node, static_cast<int>(at * run), static_cast<int>(run)), layout);
+}
+
+void Importer::pad(const onnx::Node& node) {
+  const ImportedValue x = image(node, 0);
+  const std::size_t rank = x.layout.dims.size();
+  if (node.text("mode", "constant") != "constant")
+    throw Unsupported{fmt::format("mode: got '{}', supported is constant", node.text("mode", ""))};
+  std::vector<std::int64_t> pads = model_.opset < 11 ? node.integers("pads", {}) : integers(node, 1);
+  float value = node.real("value", 0);
+  if (model_.opset >= 11) value = has_input(node, 2) ? reals(node, 2).at(0) : 0.0f;
+  if (has_input(node, 3)) {
+    const std::vector<std::int64_t> axes = integers(node, 3);
+    std::vector<std::int64_t> all(2 * rank, 0);
+    if (pads.size() != 2 * axes.size()) throw Unsupported{"pads and axes do not fit"};
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const auto axis = static_cast<std::size_t>(axis_of(axes[i], static_cast<int>(rank)));
+      all[axis] = pads[i];
+      all[axis + rank] = pads[i + axes.size()];
+    }
+    pads = all;
+  }
+  if (pads.size() != 2 * rank) throw Unsupported{fmt::format("{} pads for {} dimensions", pads.size(), rank)};
+  for (std::int64_t pad : pads)
+    if (pad < 0 || pad > quant::NetworkBuilder::kLargestWindow)
+      throw Unsupported{
+          fmt::format("a padding of {}; 0 to {} are supported", pad, quant::NetworkBuilder::kLargestWindow)};
+  if (pads[0] + pads[1] + pads[rank] + pads[rank + 1] != 0)
+    throw Unsupported{"it pads the batch or channels"};
+  const auto at = [&](std::size_t i) { return static_cast<int>(pads[i]); };
+  const int made = rank == 4 ? net_->pad(name_for(node), x.node, at(2), at(3), at(6), at(7), value)
+                             : net_->pad(name_for(node), x.node, 0, at(2), 0, at(5), value);
+  give(node, made, rank == 4 ? Layout::image(net_->shape(made)) : Layout::sequence(net_->shape(made)));
+}
+
+void Importer::resize(const onnx::Node& node) {
+  const ImportedValue x = image(node, 0);
+  if (x.layout.dims.size() != 4) throw Unsupported{"N,C,H,W is supported"};
+  if (node.text("mode", "nearest") != "nearest") throw Unsupported{"mode: nearest is supported"};
+  const Dims from = x.layout.shape();
+  const std::size_t scales_at = node.op == "Upsample" || model_.opset < 11 ? 1 : 2;
+  std::vector<double> factors;
+  if (node.op == "Upsample" && model_.opset < 9) throw Unsupported{"Upsample before opset 9"};
+  if (has_input(node, 3)) {
+    const std::vector<std::int64_t> sizes = integers(node, 3);
+    for (std::size_t i = 0; i < sizes.size() && i < 4; ++i)
+      factors.push_back(static_cast<double>(sizes[i]) / static_cast<double>(from[i]));
+  } else {
+    for (float factor : reals(node, scales_at)) factors.push_back(static_cast<double>(factor));
+  }
+  if (factors.size() != 4 || factors[0] != 1 || factors[1] != 1)
+    throw Unsupported{"height and width are supported, of four dimensions"};
+  for (double factor : factors)
+    if (!(factor >= 1) || factor > quant::NetworkBuilder::kLargestWindow || factor != std::floor(factor))
+      throw Unsupported{fmt::format("a factor of {}; whole ones are supported", factor)};
+  if (model_.opset >= 11 && node.op == "Resize") {
+    const std::string where = node.text("coordinate_transformation_mode", "half_pixel");
+    const std::string nearest = node.text("nearest_mode", "round_prefer_floor");
+    const bool halves =
+        (where == "half_pixel" || where == "pytorch_half_pixel" || where == "half_pixel_symmetric") &&
+        nearest.starts_with("round_prefer");
+    if (!halves && !(where == "asymmetric" && nearest == "floor"))
+      throw Unsupported{
+          fmt::format("{} with {}: half_pixel with round_prefer_floor, or asymmetric with floor, is "
+                      "supported",
+                      where, nearest)};
+  }
+  const int made =
+      net_->resize(name_for(node), x.node, static_cast<int>(factors[2]), static_cast<int>(factors[3]));
+  give(node, made, Layout::image(net_->shape(made)));
+}
+
+void Importer::expand(const onnx::Node& node) {
+  const ImportedValue& x = input(node, 0);
+  const std::vector<std::int64_t> to = integers(node, 1);
+  const Dims from = x.layout.shape();
+  if (to.size() > from.size()) throw Unsupported{"it adds dimensions"};
+  for (std::size_t i = 0; i < to.size(); ++i)
+    if (to[i] != 1 && to[i] != from[from.size() - to.size() + i])
+      throw Unsupported{fmt::format("{} to {}: it repeats data", show(from), show(to))};
+  give(node, x);
+}
+
+}  // namespace bitsmith::trainer::onnx

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "trainer/onnx/import.hpp"
+#include "trainer/onnx/layout.hpp"
+
+namespace bitsmith::trainer::onnx {
+
+/// What an ONNX tensor is on the way through the graph: a constant, or a node's output seen through a layout.
+struct ImportedValue {
+  bool constant = false;
+  Tensor tensor;  ///< constant
+  int node = -1;  ///< else
+  Layout layout;
+  std::string weight;  ///< constant: the initializer that it is, maybe dequantized or transposed
+  /// constant: of integers that were dequantized; else of a tensor behind a pair of quantizers.
+  int bits = 0;
+  std::vector<float> scales;
+};
+
+/// A use of an operator that has no counterpart; caught, and listed with all others.
+struct Unsupported {
+  std::string why;
+};
+
+/// A translation under way. Operators are in import_*.cpp, by family, and meet in the table of import.cpp.
+class Importer {
+ public:
+  Importer(const Model& model, std::string source, std::optional<quant::Shape> input);
+  ImportedNetwork run();
+
+  using Rule = void (Importer::*)(const Node&);
+  struct Row {
+    std::string_view op;
+    Rule rule;
+  };
+
+  // import_layers.cpp
+  void conv(const Node&);
+  void gemm(const Node&);
+  void matmul(const Node&);
+  void batch_norm(const Node&);
+  void layer_norm(const Node&);
+  // import_elements.cpp
+  void add(const Node&);
+  void subtract(const Node&);
+  void multiply(const Node&);
+  void divide(const Node&);
+  void unary(const Node&);
+  void clip(const Node&);
+  void prelu(const Node&);
+  void softmax(const Node&);
+  void quantize(const Node&);
+  void dequantize(const Node&);
+  // import_shapes.cpp
+  void identity(const Node&);
+  void shape_of(const Node&);
+  void reshape(const Node&);
+  void flatten(const Node&);
+  void transpose(const Node&);
+  void squeeze(const Node&);
+  void unsqueeze(const Node&);
+  void concat(const Node&);
+  void split(const Node&);
+  void slice(const Node&);
+  void gather(const Node&);
+  void pad(const Node&);
+  void resize(const Node&);
+  void expand(const Node&);
+  // import_pools.cpp
+  void max_pool(const Node&);
+  void average_pool(const Node&);
+  void global_average_pool(const Node&);
+  void reduce_mean(const Node&);
+
+ private:
+  void translate(const Node& node);
+  bool fold(const Node& node);
+  quant::Shape input_shape() const;
+  std::vector<const Node*> live_nodes() const;
+
+  // What the rules work with.
+  const ImportedValue& input(const Node& node, std::size_t index) const;
+  bool has_input(const Node& node, std::size_t index) const;
+  /// The values of a constant input as numbers. Throws Unsupported where it is no constant.
+  std::vector<float> reals(const Node& node, std::size_t index) const;
+  std::vector<std::int64_t> integers(const Node& node, std::size_t index) const;
+  void give(const Node& node, ImportedValue value, std::size_t output = 0);
+  void give(const Node& node, int made, Layout layout);
+  /// The value with channels in the order of memory: shuffles them where they are not, and flattens where a
+  /// dimension holds channels and pixels.
+  ImportedValue settled(const Node& node, std::size_t index);
+  /// Likewise, as NCHW or NCW.
+  ImportedValue image(const Node& node, std::size_t index);
+  std::string name_for(const Node& node, std::string_view weight = {});
+  std::string unique(std::string name);
+  void set_numbers(const std::string& name, std::vector<float> values);
+  void note_bits(const std::string& layer, const ImportedValue& input, const ImportedValue& weight);
+  /// One value for each channel of the layout, of a constant that is broadcast over a tensor of it; empty
+  /// where it is not constant over pixels.
+  std::vector<float> per_channel(const Tensor& constant, const Layout& layout) const;
+  std::vector<float> per_element(const Tensor& constant, const Layout& layout,
+                                 const quant::Shape& shape) const;
+  void add_constant(const Node& node, const ImportedValue& value, const Tensor& constant, float sign,
+                    float factor);
+  void scale_by(const Node& node, const ImportedValue& value, std::vector<float> factors,
+                std::vector<float> summands);
+  /// Whether one node of the file reads what a node of the network gives.
+  bool is_read_once(int made) const;
+  int linear_tokens(const Node& node, const ImportedValue& x, const ImportedValue& weight,
+                    const Tensor& matrix);
+  quant::Window window(const Node& node, const ImportedValue& x, std::int64_t kernel_h, std::int64_t kernel_w,
+                       bool ceil) const;
+
+  const Model& model_;
+  const Graph& graph_;
+  std::string source_;
+  std::optional<quant::Shape> wanted_input_;
+  std::map<std::string, ImportedValue, std::less<>> values_;
+  std::map<std::string, int, std::less<>> readers_;
+  std::map<std::string, std::vector<std::string>> layers_of_weight_;
+  std::set<std::string> names_;
+  std::unique_ptr<quant::NetworkBuilder> net_;
+  ImportedNetwork result_;
+};
+
+}  // namespace bitsmith::trainer::onnx
