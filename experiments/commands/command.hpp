@@ -24,6 +24,7 @@ void add_show_command(CLI::App& program, const Streams& streams);
 void add_ptq_command(CLI::App& program, const Streams& streams);
 void add_qat_command(CLI::App& program, const Streams& streams);
 void add_infer_command(CLI::App& program, const Streams& streams);
+void add_export_command(CLI::App& program, const Streams& streams);
 void add_verify_command(CLI::App& program, const Streams& streams);
 void add_quantize_command(CLI::App& program, const Streams& streams);
 void add_requantize_command(CLI::App& program, const Streams& streams);

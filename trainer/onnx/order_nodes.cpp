@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <queue>
 #include <unordered_map>
@@ -45,13 +46,13 @@ std::string show_circle(const Graph& graph, const Edges& before, const std::vect
         break;
       }
   }
+  std::vector<std::size_t> circle(path.rbegin(), path.rend() - static_cast<std::ptrdiff_t>(position[node]));
+  std::ranges::rotate(circle, std::ranges::min_element(circle));
   constexpr std::size_t kMostShown = 8;
-  std::string text;
-  std::size_t shown_nodes = 0;
-  for (std::size_t p = path.size(); p-- > position[node] && shown_nodes < kMostShown; ++shown_nodes)
-    text += graph.nodes[path[p]].title() + " -> ";
-  return "nodes read each other's outputs in a circle: " + text +
-         (path.size() - position[node] > kMostShown ? "..." : graph.nodes[path.back()].title());
+  std::string text = "nodes read each other's outputs in a circle: ";
+  for (std::size_t c = 0; c < circle.size() && c < kMostShown; ++c)
+    text += graph.nodes[circle[c]].title() + " -> ";
+  return text + (circle.size() > kMostShown ? "..." : graph.nodes[circle.front()].title());
 }
 
 }  // namespace

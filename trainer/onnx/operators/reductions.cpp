@@ -90,8 +90,23 @@ void reduce_sum(const OperatorCall& call) {
   reduce_reals(call, reduction_of(call), same, same);
 }
 
+template <typename T>
+T mean_of(T sum, std::int64_t count) {
+  if constexpr (std::is_signed_v<T>) return static_cast<T>(static_cast<std::int64_t>(sum) / count);
+  return static_cast<T>(static_cast<std::uint64_t>(sum) / static_cast<std::uint64_t>(count));
+}
+
+// Of integers: towards zero.
 void reduce_mean(const OperatorCall& call) {
   const Reduction reduction = reduction_of(call);
+  if (is_integer(call)) {
+    if (reduction.each == 0) fail(fmt::format("of {}: there is nothing", show(input(call, 0).dims)));
+    reduce_sum(call);
+    visit_numbers(call.outputs[0].type, [&]<typename T>() {
+      for (T& value : call.outputs[0].as<T>()) value = mean_of(value, reduction.each);
+    });
+    return;
+  }
   const auto count = static_cast<double>(reduction.each);
   reduce_reals(call, reduction, same, [=](double sum) { return sum / count; });
 }

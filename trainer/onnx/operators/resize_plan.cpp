@@ -120,11 +120,10 @@ float ResizePlan::place(const ResizeAxis& axis, std::int64_t o) const {
     if (axis.output == 1) return 0.5F * (axis.roi_begin + axis.roi_end) * last_in;
     return axis.roi_begin * last_in + at * (axis.roi_end - axis.roi_begin) * last_in / last_out;
   }
-  const float half_pixel = (at + 0.5F) / axis.scale - 0.5F;
-  if (coordinates == "half_pixel") return half_pixel;
+  if (coordinates == "half_pixel") return (at + 0.5F) / axis.scale - 0.5F;
   // Symmetric: what rounding the output's extent down left over is shared by both ends.
   const float adjustment = static_cast<float>(axis.output) / (axis.scale * static_cast<float>(axis.input));
-  return static_cast<float>(axis.input) / 2 * (1 - adjustment) + half_pixel;
+  return static_cast<float>(axis.input) / 2 * (1 - adjustment) + (at + 0.5F) / axis.scale - 0.5F;
 }
 
 std::int64_t ResizePlan::nearest_index(const ResizeAxis& axis, std::int64_t o) const {

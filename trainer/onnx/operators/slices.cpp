@@ -15,9 +15,11 @@ struct Range {
   std::int64_t begin = 0, step = 1, count = 0;
 };
 
-// As numpy slices: negative ends count from the back, ends beyond the tensor are cut.
+// Negative ends count from the back; those beyond the tensor are cut, as ONNX says it: backwards from before
+// the first element is one element, where numpy has none.
 Range range_of(std::int64_t begin, std::int64_t end, std::int64_t step, std::int64_t extent) {
   if (step == 0) fail("a step of it is 0");
+  if (extent == 0) return {};
   const auto cut = [&](std::int64_t index, std::int64_t low, std::int64_t high) {
     return std::clamp(index < 0 ? std::max(index, -extent - 1) + extent : index, low, high);
   };
@@ -26,7 +28,7 @@ Range range_of(std::int64_t begin, std::int64_t end, std::int64_t step, std::int
     end = cut(end, 0, extent);
     return {begin, step, end > begin ? (end - begin - 1) / step + 1 : 0};
   }
-  begin = cut(begin, -1, extent - 1);
+  begin = cut(begin, 0, extent - 1);
   end = cut(end, -1, extent - 1);
   step = std::max(step, -extent - 1);  // more is no different, and can be negated
   return {begin, step, begin > end ? (begin - end - 1) / -step + 1 : 0};
