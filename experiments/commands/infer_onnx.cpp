@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "experiments/pipeline/chosen_policy.hpp"
+#include "experiments/commands/network_argument.hpp"
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
@@ -106,16 +106,6 @@ void write_output(const std::string& file, const std::string& name, const std::s
   base::write_npz(file, {{name, npy}});
 }
 
-quant::Policy policy_of(const quant::NetworkInfo& info, const std::string& given) {
-  if (given.empty()) return quant::uniform_policy(info, {quant::kFloatBits, quant::kFloatBits});
-  if (!given.starts_with("uniform:")) return chosen_policy(info, given, {8, 8}, {});
-  const std::string bits = given.substr(8);
-  if (bits.size() != 1 || bits[0] < '2' || bits[0] > '8')
-    throw base::UserError(
-        fmt::format("--policy {}: allowed are uniform:2 to uniform:8, or a policy file", given));
-  return quant::uniform_policy(info, {bits[0] - '0', bits[0] - '0'});
-}
-
 struct Measured {
   std::vector<double> ms;  ///< ascending
 };
@@ -126,7 +116,7 @@ struct Deployed {
   Deployed(const onnx::ImportedNetwork& imported, const std::string& policy, const trainer::Tensor& images)
       : network(imported.info, 1) {
     onnx::put_numbers(imported, network);
-    const quant::Policy chosen = policy_of(network.info(), policy);
+    const quant::Policy chosen = policy_argument(network.info(), policy.empty() ? "fp32" : policy);
     if (chosen.quantizes()) {
       trainer::TensorSource source(images, std::vector<int>(static_cast<std::size_t>(images.batch()), 0), 2,
                                    std::min(images.batch(), 32));

@@ -40,6 +40,20 @@ Written write_matmul(GraphWriter& graph, const quant::Node& node, const Target& 
 Written write_position(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
                        const std::vector<float>& values);
 
+// export_image_operators.cpp: what imported networks have besides.
+Written write_function(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& x);
+/// `slope`: a tensor, with one number for each channel: see channel_dims.
+Written write_prelu(GraphWriter& graph, const Target& as, const Written& x, const std::string& slope);
+/// x * factors + summands, likewise.
+Written write_scale(GraphWriter& graph, const Target& as, const Written& x, const std::string& factors,
+                    const std::string& summands);
+Written write_multiply(GraphWriter& graph, const Target& as, const Written& a, const Written& b);
+/// concat, slice, shuffle, pad, resize.
+Written write_concat(GraphWriter& graph, const Target& as, const Written& a, const Written& b);
+Written write_moved(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& x);
+/// Of a tensor with a number for each channel that is broadcast over x.
+Dims channel_dims(const Written& x);
+
 /// The least opset that has what these write for the network.
 std::int64_t least_opset(const quant::NetworkInfo& info);
 

@@ -265,6 +265,20 @@ class StepsExport {
       case StepKind::position:
         return finish_step(
             deployed, write_position(graph_, as, x, names_.parameter(step.node, "weight"), numbers.bias), {});
+      case StepKind::function:
+        return finish_step(deployed, write_function(graph_, node(step.node), as, x), {});
+      case StepKind::prelu:
+        graph_.put(names_.parameter(step.node, "weight"), channel_dims(x), numbers.multiplier);
+        return finish_step(deployed, write_prelu(graph_, as, x, names_.parameter(step.node, "weight")), {});
+      case StepKind::multiply:
+        return finish_step(deployed, write_multiply(graph_, as, x, source(step.second)), {});
+      case StepKind::concat:
+        return finish_step(deployed, write_concat(graph_, as, x, source(step.second)), {});
+      case StepKind::slice:
+      case StepKind::shuffle:
+      case StepKind::pad:
+      case StepKind::resize:
+        return write_moved(graph_, node(step.node), as, x);
       case StepKind::layer:
         break;
     }
@@ -274,12 +288,10 @@ class StepsExport {
   /// One that no layer took in.
   Written write_batch_norm(const Step& step, const quant::StepNumbers& numbers, const Target& as,
                            const Written& x) {
-    Dims dims{static_cast<std::int64_t>(numbers.bias.size())};
-    if (!x.flat) dims.insert(dims.end(), {1, 1});
-    const std::string& gamma = graph_.put(names_.parameter(step.node, "weight"), dims, numbers.multiplier);
-    const std::string scaled = graph_.add("Mul", graph_.fresh_target(as.tensor + "/scaled"), {x.name, gamma});
-    const std::string& beta = graph_.put(names_.parameter(step.node, "bias"), dims, numbers.bias);
-    return {graph_.add("Add", as, {scaled, beta}), x.shape, x.flat};
+    const std::string& gamma =
+        graph_.put(names_.parameter(step.node, "weight"), channel_dims(x), numbers.multiplier);
+    const std::string& beta = graph_.put(names_.parameter(step.node, "bias"), channel_dims(x), numbers.bias);
+    return write_scale(graph_, as, x, gamma, beta);
   }
 
   Written write_norm(const Step& step, const quant::StepNumbers& numbers, const Target& as,
