@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include <filesystem>
-#include <initializer_list>
 #include <utility>
 #include <vector>
 
+#include "experiments/config/rule_list.hpp"
 #include "quant/base/nearest.hpp"
 #include "quant/calibration_methods.hpp"
 #include "quant/policy.hpp"
@@ -17,30 +17,6 @@
 namespace bitsmith::experiments {
 
 namespace {
-
-/// Collects one problem per broken rule, at the first of the rule's keys that is written in the
-/// configuration.
-class Rules {
- public:
-  explicit Rules(Places& places) : places_(places) {}
-
-  void require(bool holds, std::initializer_list<std::string> paths, const std::string& message) {
-    if (holds) return;
-    for (const std::string& path : paths)
-      if (places_.has_problem(path)) return;
-    for (const std::string& path : paths)
-      if (places_.given(path)) return broken_.push_back({path, message});
-    broken_.push_back({*paths.begin(), message});
-  }
-  /// Reports them all: a broken rule does not hide another one.
-  void finish() {
-    for (const auto& [path, message] : broken_) places_.problem(path, message);
-  }
-
- private:
-  Places& places_;
-  std::vector<std::pair<std::string, std::string>> broken_;
-};
 
 template <class T>
 void check_ascending(Rules& rules, const std::string& path, const std::vector<T>& values) {
@@ -61,42 +37,6 @@ void check_distinct(Rules& rules, const std::string& path, const std::vector<qua
                   fmt::format("got {} twice; write each choice once", quant::short_name(formats[i])));
     if (!is_new) return;
   }
-}
-
-void check_data(Rules& rules, const trainer::DataOptions& data) {
-  using trainer::DataFormat;
-  const auto needs = [&](const std::string& key, const std::vector<std::string>& files) {
-    const std::string path = "data." + key;
-    const std::size_t count = files.size();
-    switch (data.format) {
-      case DataFormat::fashion_mnist:
-        rules.require(count == 0 || count == 2, {path, "data.format"},
-                      fmt::format("got {} files as {}; give two, images and labels, or leave the key out",
-                                  count, path));
-        break;
-      case DataFormat::idx:
-        rules.require(
-            count == 2, {path, "data.format"},
-            fmt::format("got {} files as {}; format idx needs two, images and labels", count, path));
-        break;
-      case DataFormat::cifar10:
-        rules.require(count > 0, {path, "data.format"},
-                      fmt::format("got no files as {}; format cifar10 needs at least one batch file", path));
-        break;
-      case DataFormat::hdf5:
-        rules.require(count == 1, {path, "data.format"},
-                      fmt::format("got {} files as {}; format hdf5 needs one", count, path));
-        break;
-    }
-  };
-  needs("train_files", data.train_files);
-  needs("test_files", data.test_files);
-  rules.require(
-      data.mean.size() == data.deviation.size(), {"data.deviation", "data.mean"},
-      fmt::format(
-          "got {} and {} values for data.mean and data.deviation; give both, one value per channel, or "
-          "neither",
-          data.mean.size(), data.deviation.size()));
 }
 
 void check_network(Rules& rules, const NetworkOptions& network) {
