@@ -12,19 +12,23 @@ bitsmith_install_packages() {
     [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == "install ok installed" ]] || missing+=("$package")
   done < "$bitsmith_root/experiments/packages.txt"
   ((${#missing[@]})) || return 0
+  bitsmith_install "${missing[@]}"
+}
 
+# bitsmith_install PACKAGE...: by apt.
+bitsmith_install() {
   local as_root=()
   if ((EUID != 0)); then
     command -v sudo >/dev/null || {
-      echo "bitsmith: these packages are missing, and neither root nor sudo is here to install them: ${missing[*]}" >&2
+      echo "bitsmith: these packages are missing, and neither root nor sudo is here to install them: $*" >&2
       return 2
     }
     as_root=(sudo)
   fi
-  echo "bitsmith: installing ${missing[*]}"
+  echo "bitsmith: installing $*"
   local options=(-o DPkg::Lock::Timeout=300 -qq)
   "${as_root[@]}" apt-get "${options[@]}" update
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y --no-install-recommends "$@" >/dev/null
 }
 
 # bitsmith_build [TARGET...]: the release build, quiet unless it fails or speaks to a terminal.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test.
 #   tests/run.sh          everything that fits into CI
-#   tests/run.sh --slow   also what takes longer: the quick start end to end, the comparison of post-training
-#                         quantizations, and the sanitizer build
+#   tests/run.sh --slow   also what takes longer: the quick start end to end, the comparisons of post-training
+#                         quantizations, of trainings under quantization and of exported networks in ONNX Runtime,
+#                         and the sanitizer build
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../experiments/setup.sh"
 
@@ -17,6 +18,7 @@ done
 bitsmith_install_packages
 bitsmith_build
 cd "$bitsmith_root"
+tests/onnxruntime/setup.sh
 ctest --preset release
 
 # The same kernels as older CPUs run them; a CPU without AVX2 has run the scalar ones above.
@@ -32,4 +34,5 @@ if ((slow)); then
   experiments/quickstart.sh --output build/slow/quickstart.h5
   experiments/ptq_study.sh
   experiments/qat_study.sh "1 2 3" build/slow/qat_study
+  experiments/onnx_agreement.sh build/slow/onnx_agreement
 fi

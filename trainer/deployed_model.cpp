@@ -33,9 +33,12 @@ class Deployment {
     model.network = info_;
     model.policy = plan_.policy;
     for (const quant::Step& step : plan_.steps) {
-      DeployedStep deployed{.step = step, .layer = {}, .weights = {}, .other = {}};
+      DeployedStep deployed;
+      deployed.step = step;
       if (step.kind == quant::StepKind::layer) {
         QuantizedWeights weights = network_.quantized_weights(step.layer);
+        if (step.to != quant::Storage::f32) deployed.output_scale = output_scale(step);
+        if (!weights.levels.empty()) deployed.weight_scales = weights.scales;
         deployed.layer = layer_numbers(step, weights);
         deployed.weights = std::move(weights.encoded);
       } else {

@@ -24,6 +24,12 @@ struct DeployedStep {
   /// decoded.
   std::optional<quant::Encoded> weights;
   quant::StepNumbers other;  ///< every other kind
+
+  // What running the step does not need, as `layer` has it in its multipliers; for people, and for exports.
+  float output_scale = 0;  ///< kind == layer, to != f32: the real number that one integer step is; 0: unknown
+  /// kind == layer, levels: the real number of one, one or one for each output channel, batch norm not
+  /// counted. Empty: unknown.
+  std::vector<float> weight_scales;
 };
 
 /// What files of images must become before the network sees them.

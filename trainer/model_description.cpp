@@ -87,6 +87,8 @@ Json step_json(const DeployedModel& model, const DeployedStep& deployed, NumberS
     json["bias"] = floats_json(layer.bias, numbers);
     json["low"] = bound_json(layer.low);
     json["high"] = bound_json(layer.high);
+    if (deployed.output_scale > 0) json["output_scale"] = deployed.output_scale;
+    if (!deployed.weight_scales.empty()) json["weight_scales"] = floats_json(deployed.weight_scales, numbers);
     return json;
   }
   const quant::StepNumbers& other = deployed.other;

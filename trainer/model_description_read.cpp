@@ -275,6 +275,26 @@ void read_encoded(const Json& json, quant::Format format, const quant::LayerInfo
   }
 }
 
+/// Those that nothing is computed with: earlier files lack them.
+void read_scales(const Json& json, const quant::LayerInfo& layer, const Numbers& numbers,
+                 DeployedStep& deployed) {
+  const auto positive = [&](float scale) {
+    if (!(scale > 0)) damaged(fmt::format("layer '{}' has a scale that is not above 0", layer.name));
+  };
+  if (const auto found = json.find("output_scale"); found != json.end()) {
+    if (deployed.step.to == quant::Storage::f32) damaged("a step that gives floats has a scale for them");
+    deployed.output_scale = static_cast<float>(real(*found, "output_scale"));
+    positive(deployed.output_scale);
+  }
+  if (const auto found = json.find("weight_scales"); found != json.end()) {
+    if (deployed.layer.weights.empty()) damaged("weights that are floats have scales");
+    const auto channels = static_cast<std::uint64_t>(layer.output.channels);
+    const bool single = member(*found, "bytes") == sizeof(float);
+    deployed.weight_scales = numbers.floats(*found, single ? 1 : channels);
+    std::ranges::for_each(deployed.weight_scales, positive);
+  }
+}
+
 void read_layer(const Json& json, quant::Format format, const quant::LayerInfo& layer, const Numbers& numbers,
                 DeployedStep& deployed) {
   const quant::Step& step = deployed.step;
@@ -301,6 +321,7 @@ void read_layer(const Json& json, quant::Format format, const quant::LayerInfo& 
   if (found.low > found.high || (step.to == quant::Storage::u8 && !fits(0, 255)) ||
       (step.to == quant::Storage::s8 && !fits(-127, 127)))
     damaged(fmt::format("layer '{}' is clamped to {}..{}", layer.name, found.low, found.high));
+  read_scales(json, layer, numbers, deployed);
 }
 
 quant::StepNumbers other_of(const Json& json, const quant::Step& step, const quant::NetworkInfo& network,
@@ -382,7 +403,8 @@ DeployedModel model_of(const Json& json, std::string_view bytes) {
     const quant::Step& step = plan.steps[i];
     if (text(member(steps[i], "key"), "a step's key") != step.shape_key(model.network))
       damaged(fmt::format("step {} is not the one that its network has there", i));
-    DeployedStep deployed{.step = step, .layer = {}, .weights = {}, .other = {}};
+    DeployedStep deployed;
+    deployed.step = step;
     const auto layer = static_cast<std::size_t>(step.layer);
     if (step.kind == quant::StepKind::layer)
       read_layer(steps[i], model.policy.layers[layer].weight, model.network.layers[layer], numbers, deployed);

@@ -33,7 +33,9 @@ namespace bitsmith::trainer {
 /// value i takes bits i*b .. i*b+b-1 of the array, counted from the lowest bit of byte 0) or f32; of a format
 /// other than integers, which `weight_bits` names, what quant::pack made of it, and `scales` tells whether
 /// fp32 scales are of each "channel" or of the "tensor". Its scalars: `low`, `high` (null: infinite),
-/// `scale`, `range` [low, high].
+/// `scale`, `range` [low, high]. Layers may have `output_scale` and the array `weight_scales` (f32, one or
+/// one a channel): what their integers stand for, which no kernel needs and earlier programs neither wrote
+/// nor read.
 inline constexpr std::uint32_t kModelFileVersion = 2;
 inline constexpr std::string_view kModelFileMagic = "BITSMITH";
 

@@ -8,14 +8,17 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "experiments/commands/command.hpp"
+#include "experiments/commands/infer_onnx.hpp"
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "quant/base/npy.hpp"
 #include "quant/format_json.hpp"
 #include "trainer/data/data_sources.hpp"
 #include "trainer/data/loader.hpp"
@@ -32,9 +35,10 @@ constexpr double kBytesPerKib = 1024.0, kNsPerMs = 1e6;
 struct InferOptions {
   std::string model;
   std::vector<std::string> data;
-  std::string format;
+  std::string format, logits;
   int batch = 1, images = 0;
   bool json = false;
+  OnnxInferOptions onnx;
 };
 
 /// Times of whole runs, ascending.
@@ -48,6 +52,7 @@ struct Latency {
 struct Inference {
   trainer::EvaluationResult result;
   Latency latency;
+  std::vector<float> logits;  ///< images x classes
   std::int64_t arena_bytes = 0, weight_bytes = 0;
   double peak_kib = 0;  ///< resident memory of this process, the images included
 };
@@ -120,6 +125,7 @@ Inference infer(const InferOptions& options, const trainer::DeployedModel& model
     const std::int64_t start = hwmodels::now_ns();
     network.run_all(batch, logits);  // one run: the source's batches are the network's
     inference.latency.ms.push_back(static_cast<double>(hwmodels::now_ns() - start) / kNsPerMs);
+    inference.logits.insert(inference.logits.end(), logits.data(), logits.data() + logits.elements());
     return logits;
   });
   std::ranges::sort(inference.latency.ms);
@@ -176,11 +182,23 @@ std::string json_of(const InferOptions& options, const trainer::DeployedModel& m
 }
 
 void run_infer(const InferOptions& options, const Streams& streams) {
+  if (options.model.ends_with(".onnx")) {
+    if (!options.data.empty())
+      throw base::UserError("infer: an ONNX model reads arrays: give --input NAME=FILE.npy in place of DATA");
+    return infer_onnx(options.model, options.onnx, options.batch, options.json, streams);
+  }
+  if (options.data.empty())
+    throw base::UserError("infer: DATA is missing: which images? See bitsmith infer --help");
   const trainer::DeployedModel model = trainer::load_model(options.model);
   const trainer::DataPart images = load_images(options, model);
   if (options.images > images.images())
     throw base::UserError(fmt::format("infer: --images {}: there are {}", options.images, images.images()));
   const Inference inference = infer(options, model, images);
+  if (!options.logits.empty()) {
+    const auto rows = static_cast<std::uint64_t>(inference.result.images);
+    base::write_npy(options.logits, std::span<const float>(inference.logits),
+                    {rows, inference.logits.size() / rows});
+  }
   if (options.json) {
     streams.out << json_of(options, model, inference) << "\n";
   } else {
@@ -195,13 +213,12 @@ void add_infer_command(CLI::App& program, const Streams& streams) {
   CLI::App& command =
       *program.add_subcommand("infer", "Run a deployed model on images: accuracy, latency, memory");
   const auto options = std::make_shared<InferOptions>();
-  command.add_option("model", options->model, "deployed model of a run, .bsm")
+  command.add_option("model", options->model, "deployed model of a run, .bsm; or an ONNX model, .onnx")
       ->required()
       ->type_name("MODEL");
   command
       .add_option("data", options->data,
-                  "fashion_mnist; an HDF5 file; CIFAR-10 .bin files; or IDX images and IDX labels")
-      ->required()
+                  "of a .bsm: fashion_mnist; an HDF5 file; CIFAR-10 .bin files; or IDX images and IDX labels")
       ->type_name("DATA");
   command
       .add_option("--format", options->format, "fashion_mnist, idx, cifar10 or hdf5; default: by the name")
@@ -210,7 +227,10 @@ void add_infer_command(CLI::App& program, const Streams& streams) {
       ->check(CLI::Range(1, kMaxBatch));
   command.add_option("--images", options->images, "the first so many images only (0: all)")
       ->check(CLI::NonNegativeNumber);
+  command.add_option("--logits", options->logits, "write them, float32 [images, classes]")
+      ->type_name("OUT.npy");
   command.add_flag("--json", options->json, "print one JSON object");
+  add_onnx_infer_options(command, options->onnx);
   command.callback([options, streams] { run_infer(*options, streams); });
 }
 

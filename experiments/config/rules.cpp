@@ -100,12 +100,18 @@ void check_data(Rules& rules, const trainer::DataOptions& data) {
 }
 
 void check_network(Rules& rules, const NetworkOptions& network) {
-  rules.require(network.name.empty() || network.file.empty(), {"network.file", "network.name"},
-                "give network.name or network.file, not both");
-  rules.require(!network.name.empty() || !network.file.empty(), {"network.name", "network.file"},
-                "give network.name, a built-in network, or network.file, which describes one");
-  rules.require(network.description.empty() || !network.file.empty(), {"network.description"},
-                "belongs to network.file, from which it is read; remove it");
+  const int given = int{!network.name.empty()} + int{!network.file.empty()} + int{!network.model.empty()};
+  rules.require(given <= 1, {"network.model", "network.file", "network.name"},
+                "give one of network.name, network.file and network.model");
+  rules.require(
+      given >= 1, {"network.name", "network.file", "network.model"},
+      "give network.name, a built-in network, or network.file, which describes one, or network.model, an "
+      "ONNX file");
+  rules.require(network.description.empty() || !network.file.empty() || !network.model.empty(),
+                {"network.description"},
+                "belongs to network.file or network.model, from which it is read; remove it");
+  rules.require(network.trained || !network.model.empty(), {"network.trained"},
+                "is of network.model, an ONNX file; remove it");
   rules.require(network.weights.empty() || network.checkpoint.empty(),
                 {"network.checkpoint", "network.weights"},
                 "give network.weights or network.checkpoint, not both");
@@ -115,7 +121,9 @@ void check_network(Rules& rules, const NetworkOptions& network) {
     if (row.has_width) names.emplace_back(row.name);
     has_width = has_width || (row.has_width && row.name == network.name);
   }
-  const std::string which = network.name.empty() ? "a described network" : "'" + network.name + "'";
+  const std::string which = !network.model.empty() ? "an imported network"
+                            : network.name.empty() ? "a described network"
+                                                   : "'" + network.name + "'";
   rules.require(
       network.width == 1 || has_width, {"network.width", "network.name"},
       fmt::format("{} has no width multiplier; networks that have one: {}", which, base::join_names(names)));
@@ -150,8 +158,8 @@ void check_output(Rules& rules, const Config& config) {
                 fmt::format("got '{}', allowed: a file name that ends in .h5 or .hdf5", config.output));
   std::vector<std::string> inputs = config.data.train_files;
   inputs.insert(inputs.end(), config.data.test_files.begin(), config.data.test_files.end());
-  for (const auto& file :
-       {config.network.file, config.network.weights, config.network.checkpoint, config.hardware.host.table})
+  for (const auto& file : {config.network.file, config.network.model, config.network.weights,
+                           config.network.checkpoint, config.hardware.host.table})
     inputs.push_back(file);
   const auto same = [](const fs::path& a, const fs::path& b) {
     return fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();

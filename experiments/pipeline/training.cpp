@@ -14,6 +14,7 @@
 #include "quant/base/hash.hpp"
 #include "quant/base/random.hpp"
 #include "trainer/data/data_sources.hpp"
+#include "trainer/onnx/import.hpp"
 #include "trainer/training_loop.hpp"
 #include "trainer/weights_import.hpp"
 
@@ -63,7 +64,32 @@ void take_curves(const trainer::TrainState& state, TrainedNetwork& trained) {
   trained.steps = {state.trace.stride, state.trace.points};
 }
 
+/// What the configuration gives trained weights in; whether it does.
+bool load_given(const Config& config, trainer::Network& network) {
+  if (!config.network.weights.empty())
+    trainer::import_weights(config.network.weights, network);
+  else if (!config.network.checkpoint.empty())
+    trainer::load_trained(config.network.checkpoint, network);
+  else
+    return false;
+  return true;
+}
+
 }  // namespace
+
+void load_network(const Config& config, const trainer::Data& data, trainer::Network& network) {
+  if (load_given(config, network)) return;
+  std::filesystem::path file = config.output;
+  file = file.replace_extension(".work") / "trained.h5";
+  const char* advice = "train it first (bitsmith train), or give a checkpoint";
+  if (!std::filesystem::exists(file))
+    throw base::UserError(fmt::format("{}: there is no trained network: {}", file.string(), advice));
+  const trainer::Checkpoint checkpoint =
+      trainer::load_checkpoint(file, network, training_identity(config, data));
+  if (!checkpoint.state.finished)
+    throw base::UserError(fmt::format("{}: its training stands at step {} of {}: {}", file.string(),
+                                      checkpoint.state.step, checkpoint.state.total, advice));
+}
 
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter) {
@@ -71,13 +97,11 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
   TrainedNetwork trained{
       trainer::Network(info, base::derive_seed(seed, "weights"), config.train.shards), {}, {}};
   trainer::Network& network = trained.network;
-  if (!config.network.weights.empty()) {
-    trainer::import_weights(config.network.weights, network);
-    return trained;
-  }
-  if (!config.network.checkpoint.empty()) {
-    trainer::load_trained(config.network.checkpoint, network);
-    return trained;
+  if (load_given(config, network)) return trained;
+
+  if (!config.network.model.empty()) {
+    trainer::onnx::put_numbers(trainer::onnx::import_file(config.network.model, data.shape()), network);
+    if (config.network.trained) return trained;
   }
 
   const std::string identity = training_identity(config, data);

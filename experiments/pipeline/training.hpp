@@ -29,6 +29,10 @@ struct TrainedNetwork {
 TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, const quant::NetworkInfo& info,
                               const Workspace& workspace, const Reporter& reporter);
 
+/// Puts the same network into `network`, where nothing has to be trained for it: imported weights, a given
+/// checkpoint, or what the work folder of config.output has of a finished training. Throws UserError else.
+void load_network(const Config& config, const trainer::Data& data, trainer::Network& network);
+
 /// The checkpoint of the training of that identity, if there is one; what else is there is kept under another
 /// name (trained-earlier-1.h5), and the reporter says so.
 std::optional<trainer::Checkpoint> earlier_checkpoint(const std::filesystem::path& file,

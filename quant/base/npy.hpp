@@ -46,6 +46,9 @@ std::map<std::string, NpyArray> read_npz(const std::filesystem::path& path,
 template <class T>
 std::string npy_bytes(std::span<const T> values, const std::vector<std::uint64_t>& shape);
 
+/// Writes an .npz archive, stored, of .npy files (npy_bytes) by name; atomically. Throws UserError.
+void write_npz(const std::filesystem::path& path, const std::map<std::string, std::string>& arrays);
+
 /// Writes one atomically (replace_file).
 template <class T>
 void write_npy(const std::filesystem::path& path, std::span<const T> values,
