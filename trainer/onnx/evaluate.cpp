@@ -98,9 +98,9 @@ class Values {
 
 void check_inputs(const Graph& graph, const std::map<std::string, Tensor>& inputs) {
   std::vector<std::string> names;
-  for (const Value& input : graph.inputs) names.push_back(input.name);
+  for (const Value& input : graph.inputs) names.push_back(printable(input.name));
   for (const auto& [name, tensor] : inputs)
-    if (std::ranges::find(names, name) == names.end())
+    if (std::ranges::find(graph.inputs, name, &Value::name) == graph.inputs.end())
       throw base::UserError(fmt::format("the model has no input {}{} (it has {})", shown(name),
                                         base::did_you_mean(name, names), base::join_names(names)));
   std::map<std::string, std::int64_t> named;
