@@ -75,23 +75,32 @@ class Values {
     return found == owned_.end() ? nullptr : &found->second;
   }
   void give(const std::string& name, Tensor tensor) {
-    if (!name.empty() && readers_.contains(name)) owned_[name] = std::move(tensor);
+    if (name.empty() || !readers_.contains(name)) return;
+    bytes_ += tensor.bytes.size();
+    owned_[name] = std::move(tensor);
   }
   void release(const std::string& name) {
-    if (--readers_[name] == 0) owned_.erase(name);
+    if (--readers_[name] > 0) return;
+    const auto found = owned_.find(name);
+    if (found == owned_.end()) return;
+    bytes_ -= found->second.bytes.size();
+    owned_.erase(found);
   }
+  /// Of all that are kept, without inputs and initializers.
+  std::size_t bytes() const { return bytes_; }
 
  private:
   std::unordered_map<std::string, const Tensor*> borrowed_;
   std::unordered_map<std::string, Tensor> owned_;
   std::unordered_map<std::string, int> readers_;
+  std::size_t bytes_ = 0;
 };
 
 void check_inputs(const Graph& graph, const std::map<std::string, Tensor>& inputs) {
   std::vector<std::string> names;
-  for (const Value& input : graph.inputs) names.push_back(input.name);
+  for (const Value& input : graph.inputs) names.push_back(printable(input.name));
   for (const auto& [name, tensor] : inputs)
-    if (std::ranges::find(names, name) == names.end())
+    if (std::ranges::find(graph.inputs, name, &Value::name) == graph.inputs.end())
       throw base::UserError(fmt::format("the model has no input {}{} (it has {})", shown(name),
                                         base::did_you_mean(name, names), base::join_names(names)));
   std::map<std::string, std::int64_t> named;
@@ -137,6 +146,12 @@ std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Ten
     std::vector<Tensor> results = compute_node(node, model.opset, arguments, most_elements);
     for (std::size_t o = 0; o < results.size(); ++o) values.give(node.outputs[o], std::move(results[o]));
     for (const std::string& name : node.inputs) values.release(name);
+    constexpr std::size_t kBytesPerElement = 16;
+    if (values.bytes() / kBytesPerElement > static_cast<std::size_t>(most_elements))
+      throw base::UserError(
+          fmt::format("{}: its outputs and what else is kept take {} bytes, at most {} for each of {} "
+                      "elements are allowed",
+                      node.title(), values.bytes(), kBytesPerElement, most_elements));
   }
   std::vector<Tensor> outputs;
   for (const Value& output : graph.outputs) {

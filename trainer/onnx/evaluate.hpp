@@ -40,7 +40,8 @@ std::vector<Tensor> compute_node(const Node& node, std::int64_t opset, std::span
                                  std::int64_t most_elements = kMostElements);
 
 /// Runs a whole graph on named inputs, in plain loops; the outputs in the graph's order. Throws UserError for
-/// inputs that are missing, unknown, or of another type or shape than the graph says.
+/// inputs that are missing, unknown, or of another type or shape than the graph says, and where tensors that
+/// are still to be read would take more than 16 bytes for each of `most_elements`.
 std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Tensor>& inputs,
                              std::int64_t most_elements = kMostElements);
 

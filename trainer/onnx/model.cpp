@@ -74,22 +74,6 @@ std::string show(const Dims& dims) {
   return dims.size() > kMostDims ? text + "x..." : text;
 }
 
-std::string shown(std::string_view name) {
-  constexpr std::size_t kShownCharacters = 120;
-  std::string text;
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      text += fmt::format("\\x{:02x}", byte);
-    } else {
-      text += c;
-    }
-  }
-  if (text.size() > kShownCharacters)
-    text = text.substr(0, kShownCharacters / 2) + "..." + text.substr(text.size() - kShownCharacters / 2);
-  return "'" + text + "'";
-}
-
 std::optional<std::int64_t> count_elements(const Dims& dims, std::int64_t most) {
   if (dims.size() > kMostDims) return std::nullopt;
   std::int64_t product = 1;
@@ -200,9 +184,8 @@ std::vector<std::int64_t> Node::integers(std::string_view attribute,
 }
 
 std::string Node::title() const {
-  const std::string quoted_op = shown(op);
-  const std::string plain_op = quoted_op.substr(1, quoted_op.size() - 2);
-  const std::string full = domain.empty() ? plain_op : fmt::format("{} of {}", plain_op, shown(domain));
+  const std::string full =
+      domain.empty() ? printable(op) : fmt::format("{} of {}", printable(op), shown(domain));
   if (!name.empty()) return full + " " + shown(name);
   return outputs.empty() || outputs.front().empty() ? full : full + " " + shown(outputs.front());
 }

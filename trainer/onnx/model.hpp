@@ -41,8 +41,10 @@ int element_bits(ElementType type);
 
 using Dims = std::vector<std::int64_t>;
 std::string show(const Dims& dims);  ///< "1x3x32x32", "scalar"
-/// A name of a file in a message: in quotes, control characters as \xNN, long ones cut in the middle.
-std::string shown(std::string_view name);
+/// A name of a file for a message: control characters and what is no UTF-8 as \xNN, long ones cut in the
+/// middle.
+std::string printable(std::string_view name);
+std::string shown(std::string_view name);  ///< the same in quotes
 
 inline constexpr std::int64_t kMostElements = std::int64_t{1} << 30;  ///< of one tensor
 inline constexpr std::size_t kMostDims = 32;

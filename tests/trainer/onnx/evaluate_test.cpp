@@ -81,6 +81,22 @@ BOOST_AUTO_TEST_CASE(dims_of_one_name_are_of_one_extent) {
                         UserError, message_has("input 'z' has 3 as 'batch', another has 1"));
 }
 
+BOOST_AUTO_TEST_CASE(many_tensors_may_not_take_more_memory_than_a_caller_has) {
+  ::onnx::ModelProto proto = small_model();
+  auto& all = add_node(*proto.mutable_graph(), "Sum", {}, {"all"});
+  for (int i = 0; i < 9; ++i) {
+    const std::string name = "copy" + std::to_string(i);
+    add_node(*proto.mutable_graph(), "Identity", {"x"}, {name});
+    all.add_input(name);
+  }
+  const Model model = parse(proto);
+  const Tensor x = counted({10, 1, 5, 5});
+  BOOST_CHECK_EQUAL(evaluate(model, {{"x", x}}).size(), 1);
+  BOOST_CHECK_EXCEPTION(
+      evaluate(model, {{"x", x}}, 500), UserError,
+      message_has({"Identity 'the Identity'", "bytes, at most 16 for each of 500 elements"}));
+}
+
 BOOST_AUTO_TEST_CASE(operators_that_are_not_known_are_told_with_their_node) {
   ::onnx::ModelProto proto = small_model();
   proto.mutable_graph()->mutable_node(1)->set_domain("com.example");

@@ -286,6 +286,18 @@ BOOST_AUTO_TEST_CASE(names_with_control_characters_do_not_break_messages) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(names_are_shown_as_far_as_they_are_text) {
+  BOOST_CHECK_EQUAL(shown("/layer1/conv"), "'/layer1/conv'");
+  BOOST_CHECK_EQUAL(shown("gewichte_\u00fc\u2713\U0001f600"), "'gewichte_\u00fc\u2713\U0001f600'");
+  BOOST_CHECK_EQUAL(shown(std::string_view("a\0\t\x7f", 4)), "'a\\x00\\x09\\x7f'");
+  BOOST_CHECK_EQUAL(shown("\xff\xc3"), "'\\xff\\xc3'");
+  BOOST_CHECK_EQUAL(shown("\xc2\x9b"), "'\\xc2\\x9b'");           // a terminal's control sequence
+  BOOST_CHECK_EQUAL(shown("\xe0\x80\xaf"), "'\\xe0\\x80\\xaf'");  // longer than it need be
+  std::string letters;
+  for (int i = 0; i < 200; ++i) letters += "\u00fc";
+  BOOST_CHECK_EQUAL(shown(letters).size(), 2 + 2 * 120 + 3);
+}
+
 BOOST_AUTO_TEST_CASE(attributes_that_have_no_room_are_kept_as_such) {
   ModelProto proto = small_model();
   auto& node = *proto.mutable_graph()->mutable_node(1);
