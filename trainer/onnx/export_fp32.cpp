@@ -102,6 +102,23 @@ class FloatExport {
       case Op::position:
         return write_position(graph_, as, x, names_.parameter(index, "weight"),
                               parameter(node.name + ".weight"));
+      case Op::function:
+        return write_function(graph_, as, x, node.function, node.alpha, node.beta);
+      case Op::prelu:
+        return write_prelu(graph_, as, x, names_.parameter(index, "weight"),
+                           parameter(node.name + ".weight"));
+      case Op::scale:
+        return write_scale(graph_, as, x, names_.parameter(index, "weight"), parameter(node.name + ".weight"),
+                           names_.parameter(index, "bias"), parameter(node.name + ".bias"));
+      case Op::multiply:
+        return write_multiply(graph_, as, x, input(node, 1));
+      case Op::concat:
+        return write_concat(graph_, node, as, x, input(node, 1));
+      case Op::slice:
+      case Op::shuffle:
+      case Op::pad:
+      case Op::resize:
+        return write_moved(graph_, node, as, x);
       case Op::input:
         break;
     }

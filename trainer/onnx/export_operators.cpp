@@ -103,7 +103,8 @@ Written write_pool(GraphWriter& graph, const quant::Node& node, const Target& as
                     node.name, reach_h, reach_w));
   Attributes attributes = window_attributes(w);
   if (is_dilated(w)) attributes["dilations"] = dilations(w);
-  if (node.op == Op::average_pool) attributes["count_include_pad"] = integer_attribute(0);
+  if (node.op == Op::average_pool)
+    attributes["count_include_pad"] = integer_attribute(node.counts_padding ? 1 : 0);
   const char* op = node.op == Op::max_pool ? "MaxPool" : "AveragePool";
   return {graph.add(op, as, {image.name}, std::move(attributes)), node.output, false};
 }

@@ -40,6 +40,22 @@ Written write_matmul(GraphWriter& graph, const quant::Node& node, const Target& 
 Written write_position(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
                        const std::vector<float>& values);
 
+/// alpha and beta: as quant::Function has them.
+Written write_function(GraphWriter& graph, const Target& as, const Written& x, quant::Function function,
+                       float alpha, float beta);
+/// `slopes`, `multiplier`, `offset`: one number a channel, written under these names.
+Written write_prelu(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
+                    const std::vector<float>& slopes);
+Written write_scale(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
+                    const std::vector<float>& multiplier, const std::string& bias,
+                    const std::vector<float>& offset);
+/// Also by one value for each channel of an image.
+Written write_multiply(GraphWriter& graph, const Target& as, const Written& a, const Written& b);
+Written write_concat(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& a,
+                     const Written& b);
+/// Slice, shuffle, pad and resize.
+Written write_moved(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& x);
+
 /// The least opset that has what these write for the network.
 std::int64_t least_opset(const quant::NetworkInfo& info);
 

@@ -247,7 +247,8 @@ class StepsExport {
       case StepKind::relu:
         return write_clamp(graph_, as, x, 0.0f, numbers.high);
       case StepKind::batch_norm:
-        return write_batch_norm(step, numbers, as, x);
+        return write_scale(graph_, as, x, names_.parameter(step.node, "weight"), numbers.multiplier,
+                           names_.parameter(step.node, "bias"), numbers.bias);
       case StepKind::average_pool:
       case StepKind::global_average_pool:
         return finish_step(deployed, write_pool(graph_, node(step.node), as, x), {});
@@ -265,21 +266,26 @@ class StepsExport {
       case StepKind::position:
         return finish_step(
             deployed, write_position(graph_, as, x, names_.parameter(step.node, "weight"), numbers.bias), {});
+      case StepKind::function:
+        return finish_step(deployed,
+                           write_function(graph_, as, x, step.function, numbers.alpha, numbers.beta), {});
+      case StepKind::prelu:
+        return finish_step(
+            deployed, write_prelu(graph_, as, x, names_.parameter(step.node, "weight"), numbers.multiplier),
+            {});
+      case StepKind::multiply:
+        return finish_step(deployed, write_multiply(graph_, as, x, source(step.second)), {});
+      case StepKind::concat:
+        return finish_step(deployed, write_concat(graph_, node(step.node), as, x, source(step.second)), {});
+      case StepKind::slice:
+      case StepKind::shuffle:
+      case StepKind::pad:
+      case StepKind::resize:
+        return write_moved(graph_, node(step.node), as, x);
       case StepKind::layer:
         break;
     }
     throw base::InternalError(fmt::format("{}: no ONNX for this step", node(step.node).name));
-  }
-
-  /// One that no layer took in.
-  Written write_batch_norm(const Step& step, const quant::StepNumbers& numbers, const Target& as,
-                           const Written& x) {
-    Dims dims{static_cast<std::int64_t>(numbers.bias.size())};
-    if (!x.flat) dims.insert(dims.end(), {1, 1});
-    const std::string& gamma = graph_.put(names_.parameter(step.node, "weight"), dims, numbers.multiplier);
-    const std::string scaled = graph_.add("Mul", graph_.fresh_target(as.tensor + "/scaled"), {x.name, gamma});
-    const std::string& beta = graph_.put(names_.parameter(step.node, "bias"), dims, numbers.bias);
-    return {graph_.add("Add", as, {scaled, beta}), x.shape, x.flat};
   }
 
   Written write_norm(const Step& step, const quant::StepNumbers& numbers, const Target& as,

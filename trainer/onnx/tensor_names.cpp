@@ -13,7 +13,7 @@ constexpr const char* kWhat[] = {"weight", "bias", "running_mean", "running_var"
 
 bool has_parameters(Op op) {
   return op == Op::conv || op == Op::linear || op == Op::batch_norm || op == Op::layer_norm ||
-         op == Op::position;
+         op == Op::position || op == Op::prelu || op == Op::scale;
 }
 
 }  // namespace
