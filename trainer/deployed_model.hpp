@@ -11,7 +11,7 @@
 #include "quant/network_info.hpp"
 #include "quant/plan.hpp"
 #include "quant/policy.hpp"
-#include "trainer/data/normalization.hpp"
+#include "trainer/data/input_form.hpp"
 #include "trainer/network.hpp"
 
 namespace bitsmith::trainer {
@@ -30,12 +30,6 @@ struct DeployedStep {
   /// kind == layer, levels: the real number of one, one or one for each output channel, batch norm not
   /// counted. Empty: unknown.
   std::vector<float> weight_scales;
-};
-
-/// What files of images must become before the network sees them.
-struct InputForm {
-  Normalization normalization;  ///< empty: pixels are taken as they are, bytes scaled to 0..1
-  int pad = 0;                  ///< pixels of black on each side; the network's input includes them
 };
 
 /// A trained network under a policy as plain data: what a `.bsm` file holds, and all that IntegerNetwork

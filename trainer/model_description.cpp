@@ -7,6 +7,7 @@
 
 #include "quant/format_json.hpp"
 #include "trainer/packed_bits.hpp"
+#include "trainer/preparation_description.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -136,6 +137,7 @@ std::string describe_model(const DeployedModel& model, NumberStore& numbers) {
   json["input"] = {{"mean", model.input.normalization.mean},
                    {"deviation", model.input.normalization.deviation},
                    {"pad", model.input.pad}};
+  write_preparation(model.input, json["input"]);
   json["provenance"] = Json::object();
   for (const auto& [what, value] : model.provenance) json["provenance"][what] = value;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -15,6 +15,7 @@
 #include "quant/serving.hpp"
 #include "quant/weight_encoding.hpp"
 #include "trainer/packed_bits.hpp"
+#include "trainer/preparation_description.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -370,6 +371,11 @@ InputForm input_of(const Json& json, const quant::Shape& shape) {
   if (mean.size() != deviation.size() || (!mean.empty() && mean.size() != channels) ||
       std::ranges::any_of(deviation, [](double x) { return !(x > 0); }))
     damaged("mean and deviation do not fit the input");
+  try {
+    read_preparation(json, form);
+  } catch (const base::UserError& error) {
+    damaged(error.what());
+  }
   return form;
 }
 

@@ -6,19 +6,23 @@
 #include <vector>
 
 #include "trainer/arithmetic.hpp"
+#include "trainer/data/array_layout.hpp"
+#include "trainer/data/preprocessing.hpp"
 
 namespace bitsmith::trainer {
 
-enum class DataFormat { fashion_mnist, idx, cifar10, hdf5 };
+enum class DataFormat { fashion_mnist, idx, cifar10, hdf5, folder, numpy };
 
 /// Which images, and how they are split and prepared.
 struct DataOptions {
   DataFormat format = DataFormat::fashion_mnist;
-  std::vector<std::string> train_files;  ///< idx: images, labels; cifar10: batches; hdf5: one file
+  std::vector<std::string> train_files;  ///< by format, see data/README.md
   std::vector<std::string> test_files;   ///< likewise; never read before the very end of a run
   int train_images = 0;                  ///< of the training part after the split; 0: all
   int validation_images = 5000;  ///< taken from the training files, class-balanced by the split's seed
   int test_images = 0;           ///< 0: all
+  ArrayLayout layout = ArrayLayout::nchw;  ///< of the images of format numpy
+  Preprocessing preprocessing;             ///< before mean and deviation
   std::vector<double> mean;  ///< per channel, of pixels scaled to 0..1; empty: measured on the training part
   std::vector<double> deviation;
   int pad = 0;            ///< pixels of black border added on each side, always (28x28 -> 32x32 with 2)

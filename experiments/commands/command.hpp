@@ -23,6 +23,7 @@ void add_describe_command(CLI::App& program, const Streams& streams);
 void add_show_command(CLI::App& program, const Streams& streams);
 void add_ptq_command(CLI::App& program, const Streams& streams);
 void add_qat_command(CLI::App& program, const Streams& streams);
+void add_cost_command(CLI::App& program, const Streams& streams);
 void add_infer_command(CLI::App& program, const Streams& streams);
 void add_export_command(CLI::App& program, const Streams& streams);
 void add_verify_command(CLI::App& program, const Streams& streams);

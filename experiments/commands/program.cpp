@@ -18,10 +18,10 @@ namespace bitsmith::experiments {
 
 namespace {
 
-constexpr AddCommand commands[] = {add_stage_commands, add_ptq_command,      add_qat_command,
-                                   add_check_command,  add_describe_command, add_show_command,
-                                   add_infer_command,  add_export_command,   add_verify_command,
-                                   add_table_command,  add_quantize_command, add_requantize_command};
+constexpr AddCommand commands[] = {
+    add_stage_commands, add_ptq_command,      add_qat_command,       add_check_command,  add_describe_command,
+    add_show_command,   add_infer_command,    add_cost_command,      add_export_command, add_verify_command,
+    add_table_command,  add_quantize_command, add_requantize_command};
 
 constexpr const char* footer =
     "Exit codes: 0 success; 1 a mistake of this program; 2 a mistake in the command line, the configuration "

@@ -71,12 +71,12 @@ void add_stage_commands(CLI::App& program, const Streams& streams) {
     command.add_flag("--json", options->json, "print the result as one JSON object");
     command.add_flag("--quiet", options->quiet, "no progress on standard error");
     command.callback([&stage, options, streams] {
-      if (!options->layers.list.empty())
+      if (!options->layers.list.empty() || !options->layers.network.network.empty())
         return profile_layers(options->layers, options->json, options->quiet, streams);
       if (stage.until == Stage::profile && options->config.file.empty())
         throw base::UserError(
             "profile: what? Give a configuration (CONFIG), or a list of layers (--layers LAYERS.tsv --table "
-            "FILE.h5); see bitsmith profile --help");
+            "FILE.h5), or a network (--network NAME --table FILE.h5); see bitsmith profile --help");
       run_stage(stage, *options, streams);
     });
   }

@@ -29,18 +29,30 @@ void visit_network(FieldVisitor& visitor, NetworkOptions& options) {
                  .meaning = "which built-in network",
                  .choices = network_names(),
                  .required = true,
-                 .unless = {"network.file"},
-                 .empty = "as network.file describes it"},
+                 .unless = {"network.file", "network.model"},
+                 .empty = "as network.file describes it, or network.model"},
                 &options.name);
   visitor.visit({.name = "file",
                  .meaning = "YAML file that describes the network, layer by layer",
                  .shapes_result = false,
                  .empty = "built-in"},
                 &options.file);
-  visitor.visit({.name = "description",
-                 .meaning = "the text of network.file, as results keep it: not to be written by hand",
-                 .empty = "read from network.file"},
-                &options.description);
+  visitor.visit({.name = "model",
+                 .meaning = "ONNX file with the network and its weights",
+                 .shapes_result = false,
+                 .empty = "built-in"},
+                &options.model);
+  visitor.visit(
+      {.name = "trained",
+       .meaning = "the weights of network.model are trained ones: training is skipped; if not, it begins "
+                  "with them"},
+      &options.trained);
+  visitor.visit(
+      {.name = "description",
+       .meaning = "the text of network.file, or a hash of network.model, as results keep it: not to be "
+                  "written by hand",
+       .empty = "read from the file"},
+      &options.description);
   visitor.visit({.name = "width",
                  .meaning = meaning_of_width(),
                  .range = between(trainer::kLeastWidth, trainer::kMostWidth)},

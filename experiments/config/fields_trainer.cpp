@@ -15,14 +15,16 @@ void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options) {
        .meaning =
            "of the data files; fashion_mnist is found by itself where Debian's dataset-fashion-mnist is "
            "installed",
-       .choices = {"fashion_mnist", "idx", "cifar10", "hdf5"}},
+       .choices = {"fashion_mnist", "idx", "cifar10", "hdf5", "folder", "numpy"}},
       options.format);
-  visitor.visit(
-      {.name = "train_files",
-       .meaning =
-           "files with the training images; idx: images, then labels; cifar10: batches; hdf5: one file",
-       .empty = "those of the format's package"},
-      &options.train_files);
+  visitor.visit({.name = "train_files",
+                 .meaning = "files with the training images; idx: images, then labels; cifar10: batches; "
+                            "hdf5: one file; folder: "
+                            "folders with a sub-folder of PNG and JPEG files per class; numpy: .npy of "
+                            "images, then of labels, "
+                            "or one .npz with the arrays images and labels",
+                 .empty = "those of the format's package"},
+                &options.train_files);
   visitor.visit({.name = "test_files",
                  .meaning = "files with the test images, likewise; opened once, at the end of a run",
                  .empty = "those of the format's package"},
@@ -42,6 +44,30 @@ void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options) {
                  .unit = "images",
                  .range = between(0, max_images)},
                 &options.test_images);
+  visit_choice(visitor,
+               {.name = "layout",
+                .meaning = "format numpy: where the array of images has its channels",
+                .choices = {"nchw", "nhwc"}},
+               options.layout);
+  visit_choice(visitor,
+               {.name = "color",
+                .meaning = "what channels images get: those of their files, one of gray or three of colours",
+                .choices = {"stored", "gray", "rgb"}},
+               options.preprocessing.color);
+  visitor.visit({.name = "resize",
+                 .meaning = "images are resized, bilinear with antialias: [shorter side] or [height, width]",
+                 .unit = "pixels",
+                 .range = between(1, trainer::kLargestSide),
+                 .max_size = 2,
+                 .empty = "they keep their sizes"},
+                &options.preprocessing.resize);
+  visitor.visit({.name = "crop",
+                 .meaning = "and the centre of that is taken: [side] or [height, width]",
+                 .unit = "pixels",
+                 .range = between(1, trainer::kLargestSide),
+                 .max_size = 2,
+                 .empty = "nothing is cut off"},
+                &options.preprocessing.crop);
   visitor.visit({.name = "mean",
                  .meaning = "subtracted per channel, of pixels scaled to 0..1",
                  .range = between(-10, 10),
@@ -65,7 +91,7 @@ void visit_fields(FieldVisitor& visitor, trainer::DataOptions& options) {
   visitor.visit({.name = "flip", .meaning = "augmentation: mirror half of the images"}, &options.flip);
   visitor.visit({.name = "memory_mib",
                  .meaning = "images of more than this are not loaded but read from their files when needed "
-                            "(idx that is not gzipped, hdf5); results do not depend on it",
+                            "(idx that is not gzipped, hdf5, folder, .npy); results do not depend on it",
                  .unit = "MiB",
                  .range = between(0, 1e9),
                  .shapes_result = false},

@@ -1,12 +1,16 @@
 #include "experiments/config/load.hpp"
 
+#include <fmt/format.h>
+
 #include <sstream>
 
 #include "experiments/config/field_reader.hpp"
 #include "experiments/config/fields.hpp"
 #include "experiments/config/rules.hpp"
+#include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "trainer/networks/description.hpp"
+#include "trainer/onnx/file.hpp"
 
 namespace bitsmith::experiments {
 namespace {
@@ -23,6 +27,28 @@ void read_description(NetworkOptions& network, Places& places) {
     std::istringstream lines(error.what());
     for (std::string line; std::getline(lines, line);) places.problem("network.file", line);
   }
+}
+
+/// Results bring the hash with them: of another file they know nothing.
+void identify_model(NetworkOptions& network, Places& places) {
+  if (network.model.empty() || places.has_problem("network.model")) return;
+  try {
+    const std::string found =
+        fmt::format("onnx {:016x}", trainer::onnx::content_hash(trainer::onnx::read_model(network.model)));
+    if (!network.description.empty() && network.description != found)
+      throw base::UserError(fmt::format("{} is another model now ({}) than it was ({})", network.model, found,
+                                        network.description));
+    network.description = found;
+  } catch (const base::UserError& error) {
+    std::istringstream lines(error.what());
+    for (std::string line; std::getline(lines, line);) places.problem("network.model", line);
+  }
+}
+
+/// A network that comes trained is searched without training, unless something else is said.
+void set_defaults_of_imports(Config& config, const Places& places) {
+  if (config.network.model.empty()) return;
+  if (!places.given("evaluator.finetune_steps")) config.evaluator.builtin.finetune_steps = 0;
 }
 
 }  // namespace
@@ -43,8 +69,10 @@ Config parse_config(std::string_view text, const std::string& name, std::span<co
   // A user's program need not give a cross-entropy.
   if (!config.evaluator.program.command.empty() && !places.given("search.reward"))
     config.search.reward = search::RewardKind::accuracy;
+  set_defaults_of_imports(config, places);
   check_rules(config, places);
   read_description(config.network, places);
+  identify_model(config.network, places);
   places.throw_problems();
   return config;
 }

@@ -1,10 +1,29 @@
 #include "experiments/config/network.hpp"
 
+#include <fmt/format.h>
+
+#include "quant/base/error.hpp"
+#include "quant/integer_joins.hpp"
 #include "trainer/networks/description.hpp"
+#include "trainer/onnx/import.hpp"
 
 namespace bitsmith::experiments {
+namespace {
+
+quant::NetworkInfo imported(const NetworkOptions& options, quant::Shape input, int classes) {
+  const quant::NetworkInfo info = trainer::onnx::import_file(options.model, input).info;
+  const quant::Shape& output = info.nodes.back().output;
+  if (output.pixels() != 1 || output.channels < classes)
+    throw base::UserError(
+        fmt::format("{}: it gives {}x{}x{} values for {} classes; a classifier gives one for each",
+                    options.model, output.channels, output.height, output.width, classes));
+  return options.joins == trainer::Joins::int8 ? quant::with_integer_joins(info) : info;
+}
+
+}  // namespace
 
 quant::NetworkInfo build_network(const NetworkOptions& options, quant::Shape input, int classes) {
+  if (!options.model.empty()) return imported(options, input, classes);
   if (!options.file.empty())
     return trainer::build_network(trainer::read_network(options.description, options.file), input, classes,
                                   options.joins);

@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include <filesystem>
-#include <initializer_list>
 #include <utility>
 #include <vector>
 
+#include "experiments/config/rule_list.hpp"
 #include "quant/base/nearest.hpp"
 #include "quant/calibration_methods.hpp"
 #include "quant/policy.hpp"
@@ -17,30 +17,6 @@
 namespace bitsmith::experiments {
 
 namespace {
-
-/// Collects one problem per broken rule, at the first of the rule's keys that is written in the
-/// configuration.
-class Rules {
- public:
-  explicit Rules(Places& places) : places_(places) {}
-
-  void require(bool holds, std::initializer_list<std::string> paths, const std::string& message) {
-    if (holds) return;
-    for (const std::string& path : paths)
-      if (places_.has_problem(path)) return;
-    for (const std::string& path : paths)
-      if (places_.given(path)) return broken_.push_back({path, message});
-    broken_.push_back({*paths.begin(), message});
-  }
-  /// Reports them all: a broken rule does not hide another one.
-  void finish() {
-    for (const auto& [path, message] : broken_) places_.problem(path, message);
-  }
-
- private:
-  Places& places_;
-  std::vector<std::pair<std::string, std::string>> broken_;
-};
 
 template <class T>
 void check_ascending(Rules& rules, const std::string& path, const std::vector<T>& values) {
@@ -63,49 +39,19 @@ void check_distinct(Rules& rules, const std::string& path, const std::vector<qua
   }
 }
 
-void check_data(Rules& rules, const trainer::DataOptions& data) {
-  using trainer::DataFormat;
-  const auto needs = [&](const std::string& key, const std::vector<std::string>& files) {
-    const std::string path = "data." + key;
-    const std::size_t count = files.size();
-    switch (data.format) {
-      case DataFormat::fashion_mnist:
-        rules.require(count == 0 || count == 2, {path, "data.format"},
-                      fmt::format("got {} files as {}; give two, images and labels, or leave the key out",
-                                  count, path));
-        break;
-      case DataFormat::idx:
-        rules.require(
-            count == 2, {path, "data.format"},
-            fmt::format("got {} files as {}; format idx needs two, images and labels", count, path));
-        break;
-      case DataFormat::cifar10:
-        rules.require(count > 0, {path, "data.format"},
-                      fmt::format("got no files as {}; format cifar10 needs at least one batch file", path));
-        break;
-      case DataFormat::hdf5:
-        rules.require(count == 1, {path, "data.format"},
-                      fmt::format("got {} files as {}; format hdf5 needs one", count, path));
-        break;
-    }
-  };
-  needs("train_files", data.train_files);
-  needs("test_files", data.test_files);
-  rules.require(
-      data.mean.size() == data.deviation.size(), {"data.deviation", "data.mean"},
-      fmt::format(
-          "got {} and {} values for data.mean and data.deviation; give both, one value per channel, or "
-          "neither",
-          data.mean.size(), data.deviation.size()));
-}
-
 void check_network(Rules& rules, const NetworkOptions& network) {
-  rules.require(network.name.empty() || network.file.empty(), {"network.file", "network.name"},
-                "give network.name or network.file, not both");
-  rules.require(!network.name.empty() || !network.file.empty(), {"network.name", "network.file"},
-                "give network.name, a built-in network, or network.file, which describes one");
-  rules.require(network.description.empty() || !network.file.empty(), {"network.description"},
-                "belongs to network.file, from which it is read; remove it");
+  const int given = int{!network.name.empty()} + int{!network.file.empty()} + int{!network.model.empty()};
+  rules.require(given <= 1, {"network.model", "network.file", "network.name"},
+                "give one of network.name, network.file and network.model");
+  rules.require(
+      given >= 1, {"network.name", "network.file", "network.model"},
+      "give network.name, a built-in network, or network.file, which describes one, or network.model, an "
+      "ONNX file");
+  rules.require(network.description.empty() || !network.file.empty() || !network.model.empty(),
+                {"network.description"},
+                "belongs to network.file or network.model, from which it is read; remove it");
+  rules.require(network.trained || !network.model.empty(), {"network.trained"},
+                "is of network.model, an ONNX file; remove it");
   rules.require(network.weights.empty() || network.checkpoint.empty(),
                 {"network.checkpoint", "network.weights"},
                 "give network.weights or network.checkpoint, not both");
@@ -115,7 +61,9 @@ void check_network(Rules& rules, const NetworkOptions& network) {
     if (row.has_width) names.emplace_back(row.name);
     has_width = has_width || (row.has_width && row.name == network.name);
   }
-  const std::string which = network.name.empty() ? "a described network" : "'" + network.name + "'";
+  const std::string which = !network.model.empty() ? "an imported network"
+                            : network.name.empty() ? "a described network"
+                                                   : "'" + network.name + "'";
   rules.require(
       network.width == 1 || has_width, {"network.width", "network.name"},
       fmt::format("{} has no width multiplier; networks that have one: {}", which, base::join_names(names)));
@@ -150,8 +98,8 @@ void check_output(Rules& rules, const Config& config) {
                 fmt::format("got '{}', allowed: a file name that ends in .h5 or .hdf5", config.output));
   std::vector<std::string> inputs = config.data.train_files;
   inputs.insert(inputs.end(), config.data.test_files.begin(), config.data.test_files.end());
-  for (const auto& file :
-       {config.network.file, config.network.weights, config.network.checkpoint, config.hardware.host.table})
+  for (const auto& file : {config.network.file, config.network.model, config.network.weights,
+                           config.network.checkpoint, config.hardware.host.table})
     inputs.push_back(file);
   const auto same = [](const fs::path& a, const fs::path& b) {
     return fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();

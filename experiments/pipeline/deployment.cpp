@@ -25,7 +25,7 @@ trainer::DeployedModel make_model(const Contest& contest, const Pricing& pricing
                                   const trainer::Network& network, const RunResults& results) {
   const quant::Policy& policy = results.winner.policy;
   trainer::DeployedModel model = trainer::deploy(network, plan_of(contest, pricing, policy));
-  model.input = {data.train().normalization(), contest.config.data.pad};
+  model.input = data.input_form();
   model.provenance = {{"program", "bitsmith " + results.provenance.version},
                       {"git", results.provenance.git},
                       {"cpu", results.provenance.cpu},

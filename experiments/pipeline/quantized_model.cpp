@@ -9,7 +9,7 @@ trainer::DeployedModel quantized_model(const trainer::Network& network, const qu
                                        const Config& config, const trainer::Data& data,
                                        const std::string& method) {
   trainer::DeployedModel model = trainer::deploy(network, plan);
-  model.input = {data.train().normalization(), config.data.pad};
+  model.input = data.input_form();
   const hwmodels::Provenance here = hwmodels::current_provenance();
   model.provenance = {{"program", "bitsmith " + here.program},
                       {"cpu", here.cpu},

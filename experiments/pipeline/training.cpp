@@ -14,6 +14,7 @@
 #include "quant/base/hash.hpp"
 #include "quant/base/random.hpp"
 #include "trainer/data/data_sources.hpp"
+#include "trainer/onnx/import.hpp"
 #include "trainer/training_loop.hpp"
 #include "trainer/weights_import.hpp"
 
@@ -97,6 +98,11 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
       trainer::Network(info, base::derive_seed(seed, "weights"), config.train.shards), {}, {}};
   trainer::Network& network = trained.network;
   if (load_given(config, network)) return trained;
+
+  if (!config.network.model.empty()) {
+    trainer::onnx::put_numbers(trainer::onnx::import_file(config.network.model, data.shape()), network);
+    if (config.network.trained) return trained;
+  }
 
   const std::string identity = training_identity(config, data);
   const auto file = workspace.trained();

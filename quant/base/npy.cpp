@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <utility>
 
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
 #include "quant/base/npy_header.hpp"
+#include "quant/base/random_access_file.hpp"
 
 namespace bitsmith::base {
 namespace {
@@ -22,23 +25,23 @@ static_assert(std::endian::native == std::endian::little, "items are copied as t
 constexpr std::string_view kMagic = "\x93NUMPY";
 
 // Sets kind and item_bytes.
-void read_type(const std::string& descr, NpyArray& array) {
+void read_type(const std::string& descr, const std::string& source, NpyFile& file) {
   const std::string allowed = "little-endian f4, f8, i1, i2, i4, i8, u1, u2, u4, u8";
   const auto refuse = [&] {
-    throw UserError(fmt::format("{}: element type '{}'; supported are {}", array.source, descr, allowed));
+    throw UserError(fmt::format("{}: element type '{}'; supported are {}", source, descr, allowed));
   };
   if (descr.size() != 3) refuse();
   const char order = descr[0], kind = descr[1];
-  array.item_bytes = static_cast<std::size_t>(descr[2] - '0');
-  const std::size_t n = array.item_bytes;
+  file.item_bytes = static_cast<std::size_t>(descr[2] - '0');
+  const std::size_t n = file.item_bytes;
   const bool integer_size = n == 1 || n == 2 || n == 4 || n == 8;
   if (order != '<' && !((order == '|' || order == '=') && n == 1)) refuse();
   if (kind == 'f' && (n == 4 || n == 8))
-    array.kind = NpyArray::Kind::floating;
+    file.kind = NpyArray::Kind::floating;
   else if (kind == 'i' && integer_size)
-    array.kind = NpyArray::Kind::signed_integer;
+    file.kind = NpyArray::Kind::signed_integer;
   else if (kind == 'u' && integer_size)
-    array.kind = NpyArray::Kind::unsigned_integer;
+    file.kind = NpyArray::Kind::unsigned_integer;
   else
     refuse();
 }
@@ -113,21 +116,11 @@ std::vector<To> convert(const NpyArray& array, std::string_view type_name) {
   return values;
 }
 
-}  // namespace
-
-std::vector<float> NpyArray::floats() const { return convert<float>(*this, "a 32-bit float"); }
-
-std::vector<double> NpyArray::doubles() const { return convert<double>(*this, "a 64-bit float"); }
-
-std::vector<std::int64_t> NpyArray::integers() const {
-  if (kind == Kind::floating)
-    throw UserError(fmt::format("{}: holds floating-point numbers, expected integers", source));
-  return convert<std::int64_t>(*this, "a 64-bit integer");
-}
-
-NpyArray parse_npy(std::string_view bytes, const std::string& source) {
-  NpyArray array;
-  array.source = source;
+// Of a file of `size` bytes that begins with `bytes`. Headers that say more than `most` bytes of items do not
+// agree with any file.
+NpyFile parse_beginning(std::string_view bytes, std::uint64_t size, std::uint64_t most,
+                        const std::string& source) {
+  NpyFile file;
   const auto byte = [&](std::size_t i) {
     return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
   };
@@ -142,25 +135,60 @@ NpyArray parse_npy(std::string_view bytes, const std::string& source) {
   for (std::size_t i = length_bytes; i-- > 0;) length = length << 8 | byte(kLengthAt + i);
   const std::size_t begin = kLengthAt + length_bytes;
   if (length > bytes.size() - begin) throw UserError(fmt::format("{}: truncated in its header", source));
-  const NpyHeader header = parse_npy_header(bytes.substr(begin, length), source);
-  read_type(header.descr, array);
+  NpyHeader header = parse_npy_header(bytes.substr(begin, length), source);
+  read_type(header.descr, source, file);
+  file.offset = begin + length;
 
-  const std::string_view items = bytes.substr(begin + length);
   bool too_large = false, none = false;
-  std::uint64_t wanted = array.item_bytes;
+  std::uint64_t wanted = file.item_bytes;
   for (std::uint64_t extent : header.shape) {
     none = none || extent == 0;
-    too_large = too_large || (extent > 0 && wanted > kMaxNpyBytes / extent);
+    too_large = too_large || (extent > 0 && wanted > most / extent);
     if (!too_large && extent > 0) wanted *= extent;
   }
   if (none) wanted = 0;
-  if (wanted != items.size() || (too_large && !none))
+  const std::uint64_t follow = size - file.offset;
+  if (wanted != follow || (too_large && !none))
     throw UserError(fmt::format("{}: its header says {} items of {} bytes, but {} bytes follow", source,
-                                fmt::join(header.shape, " x "), array.item_bytes, items.size()));
-  array.shape = header.shape;
-  const bool reorder = header.fortran_order && header.shape.size() > 1;
-  array.data = reorder ? to_c_order(items, header.shape, array.item_bytes) : std::string(items);
-  return array;
+                                fmt::join(header.shape, " x "), file.item_bytes, follow));
+  file.shape = std::move(header.shape);
+  file.fortran_order = header.fortran_order;
+  return file;
+}
+
+}  // namespace
+
+std::vector<float> NpyArray::floats() const { return convert<float>(*this, "a 32-bit float"); }
+
+std::vector<double> NpyArray::doubles() const { return convert<double>(*this, "a 64-bit float"); }
+
+std::vector<std::int64_t> NpyArray::integers() const {
+  if (kind == Kind::floating)
+    throw UserError(fmt::format("{}: holds floating-point numbers, expected integers", source));
+  return convert<std::int64_t>(*this, "a 64-bit integer");
+}
+
+NpyArray parse_npy(std::string_view bytes, const std::string& source) {
+  const NpyFile file = parse_beginning(bytes, bytes.size(), kMaxNpyBytes, source);
+  const std::string_view items = bytes.substr(file.offset);
+  const bool reorder = file.fortran_order && file.shape.size() > 1;
+  return {file.kind, file.item_bytes, file.shape,
+          reorder ? to_c_order(items, file.shape, file.item_bytes) : std::string(items), source};
+}
+
+std::string NpyFile::type_name() const {
+  const std::string_view name = kind == NpyArray::Kind::floating         ? "float"
+                                : kind == NpyArray::Kind::signed_integer ? "int"
+                                                                         : "uint";
+  return fmt::format("{}{}", name, 8 * item_bytes);
+}
+
+NpyFile read_npy_header(const std::filesystem::path& path) {
+  constexpr std::uint64_t kLongestHeader = 1 << 20;
+  const RandomAccessFile file(path);
+  std::string beginning(static_cast<std::size_t>(std::min(file.size(), kLongestHeader)), '\0');
+  file.read(0, std::as_writable_bytes(std::span(beginning)));
+  return parse_beginning(beginning, file.size(), file.size(), path.string());
 }
 
 NpyArray read_npy(const std::filesystem::path& path) {

@@ -29,6 +29,21 @@ struct NpyArray {
   std::vector<std::int64_t> integers() const;
 };
 
+/// What a .npy file says of its items, which stay where they are.
+struct NpyFile {
+  NpyArray::Kind kind = NpyArray::Kind::floating;
+  std::size_t item_bytes = 8;
+  std::vector<std::uint64_t> shape;
+  bool fortran_order = false;
+  std::uint64_t offset = 0;  ///< of the first item
+
+  std::string type_name() const;  ///< "float32", "uint8"
+};
+
+/// Reads the header alone. Throws UserError as read_npy does, also where the file's size does not agree;
+/// there is no other limit to its size.
+NpyFile read_npy_header(const std::filesystem::path& path);
+
 inline constexpr std::uint64_t kMaxNpyBytes = std::uint64_t{4} << 30;
 
 /// Throws UserError (source, what is wrong) for anything but little-endian f4, f8, i1..i8, u1..u8, and for
@@ -45,6 +60,9 @@ std::map<std::string, NpyArray> read_npz(const std::filesystem::path& path,
 /// The bytes of a .npy file (version 1) of values in C order; T: float, double, int32, int64, uint8.
 template <class T>
 std::string npy_bytes(std::span<const T> values, const std::vector<std::uint64_t>& shape);
+
+/// Writes an .npz archive, stored, of .npy files (npy_bytes) by name; atomically. Throws UserError.
+void write_npz(const std::filesystem::path& path, const std::map<std::string, std::string>& arrays);
 
 /// Writes one atomically (replace_file).
 template <class T>

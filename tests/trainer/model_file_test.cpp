@@ -172,6 +172,37 @@ BOOST_AUTO_TEST_CASE(other_files_and_other_versions_are_named_as_such) {
   BOOST_TEST(why_refused(bytes).find("format version 9") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_done_to_images_and_the_names_of_classes_are_kept) {
+  DeployedModel model = example_model("cnn_small", 0);
+  const std::string without = model_to_bytes(model);
+  for (const char* key : {"\"color\"", "\"resize\"", "\"crop\"", "\"classes\""})
+    BOOST_TEST(without.find(key) == std::string::npos);  // as files were before there was any of it
+  BOOST_TEST(!model_from_bytes(without, "x.bsm").input.preprocessing.changes_anything());
+
+  model.input.preprocessing = {ImageColor::gray, {20}, {16, 17}};
+  model.input.class_names = {"aa", "b\xc3\xa9"};
+  const std::string bytes = model_to_bytes(model);
+  const DeployedModel loaded = model_from_bytes(bytes, "x.bsm");
+  BOOST_TEST((loaded.input.preprocessing == model.input.preprocessing));
+  BOOST_TEST(loaded.input.class_names == model.input.class_names, boost::test_tools::per_element());
+  const std::pair<std::string, std::string> damages[] = {{"\"gray\"", "\"grey\""},
+                                                         {"\"gray\"", "[1,2,3]"},
+                                                         {"\"resize\":[20]", "\"resize\":[-1]"},
+                                                         {"[20]", "[[]]"},
+                                                         {"\"resize\":[20]", "\"resize\":  20"},
+                                                         {"[16,17]", "[16,1e]"},
+                                                         {"[16,17]", "[1,1,1]"},
+                                                         {"[16,17]", "[99999]"},
+                                                         {"\"aa\"", "1234"},
+                                                         {"\"aa\",\"b\xc3\xa9\"", "\"aa\",\"aa\" "}};
+  for (const auto& [from, to] : damages) {
+    std::string changed = bytes;
+    changed.replace(changed.find(from), from.size(), to);
+    seal(changed);
+    BOOST_TEST(why_refused(changed).starts_with("x.bsm: is damaged: "), from << " as " << to);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_kernel_that_does_not_exist_here_is_named_with_its_layer) {
   DeployedModel model = example_model("cnn_small", 0);
   for (DeployedStep& step : model.steps)

@@ -10,7 +10,7 @@
 
 namespace bitsmith::trainer {
 
-Dataset load_cifar10(std::span<const std::string> files, DataRole, std::uint64_t) {
+Dataset load_cifar10(std::span<const std::string> files, const ReadOptions&) {
   constexpr std::size_t kPixels = 3 * 32 * 32, kRecord = 1 + kPixels;
   if (files.empty()) throw base::UserError("format cifar10 needs at least one file, e.g. data_batch_1.bin");
   constexpr int kClasses = 10;

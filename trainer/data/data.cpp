@@ -22,6 +22,14 @@ std::uint64_t memory_of(const DataOptions& options) {
   return static_cast<std::uint64_t>(options.memory_mib) << 20;
 }
 
+ReadOptions read_options(const DataOptions& options, DataRole role) {
+  return {.role = role,
+          .memory_bytes = memory_of(options),
+          .layout = options.layout,
+          .preprocessing = options.preprocessing,
+          .class_names = {}};
+}
+
 std::uint64_t hash_of(const DataPart& train, const DataPart& validation) {
   base::Hasher hasher;
   hasher.add(train.hash());
@@ -34,9 +42,11 @@ std::uint64_t hash_of(const DataPart& train, const DataPart& validation) {
 Data::Data(DataOptions options) : Data(options, load(options)) {
   // A wrong path should not cost a run: the files are not opened, only looked for.
   std::error_code code;
+  const bool folders = options_.format == DataFormat::folder;
   for (const std::string& file : options_.test_files)
-    if (!std::filesystem::is_regular_file(file, code))
-      throw base::UserError(fmt::format("{}: is no file; it is named in data.test_files", file));
+    if (!(folders ? std::filesystem::is_directory(file, code) : std::filesystem::is_regular_file(file, code)))
+      throw base::UserError(
+          fmt::format("{}: is no {}; it is named in data.test_files", file, folders ? "folder" : "file"));
 }
 
 Data::Data(DataOptions options, Parts parts)
@@ -47,7 +57,7 @@ Data::Data(DataOptions options, Parts parts)
 
 Data::Parts Data::load(const DataOptions& options) {
   const Dataset files =
-      load_dataset(options.format, options.train_files, DataRole::train, 0, memory_of(options));
+      load_dataset(options.format, options.train_files, read_options(options, DataRole::train));
   const Split split = split_by_class(files.labels, files.classes, options.train_images,
                                      options.validation_images, seed_of(options));
   Dataset train = select(files, split.train);
@@ -56,9 +66,15 @@ Data::Parts Data::load(const DataOptions& options) {
           DataPart(select(files, split.validation), normalization, options.pad)};
 }
 
+InputForm Data::input_form() const {
+  return {train_.normalization(), options_.pad, options_.preprocessing, train_.class_names()};
+}
+
 DataPart Data::load_test() const {
-  Dataset files =
-      load_dataset(options_.format, options_.test_files, DataRole::test, classes(), memory_of(options_));
+  ReadOptions reading = read_options(options_, DataRole::test);
+  reading.classes = classes();
+  reading.class_names = train_.class_names();
+  Dataset files = load_dataset(options_.format, options_.test_files, reading);
   const quant::Shape expected{shape().channels, shape().height - 2 * options_.pad,
                               shape().width - 2 * options_.pad};
   if (files.shape() != expected)

@@ -2,6 +2,7 @@
 
 #include "trainer/data/data_part.hpp"
 #include "trainer/data/data_sources.hpp"
+#include "trainer/data/input_form.hpp"
 #include "trainer/options.hpp"
 
 namespace bitsmith::trainer {
@@ -20,6 +21,8 @@ class Data {
 
   quant::Shape shape() const { return train_.shape(); }  ///< of one image as the network sees it
   int classes() const { return train_.classes(); }
+  /// What a deployed network must know of its images.
+  InputForm input_form() const;
   Augmentation augmentation() const { return {options_.crop_pad, options_.flip}; }
   /// Of the training and validation parts (not of the test files): the data's share in a run's identity.
   std::uint64_t hash() const { return hash_; }

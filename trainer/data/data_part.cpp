@@ -73,7 +73,7 @@ void DataPart::place(const T* image, int dy, int dx, bool mirror, float* out, Co
 }
 
 void DataPart::write(std::int64_t index, int dy, int dx, bool mirror, float* out) const {
-  thread_local ImageScratch scratch;
+  ImageScratch& scratch = thread_image_scratch();
   const ImageStore& pixels = *dataset_.pixels;
   const int row = dataset_.rows[static_cast<std::size_t>(index)];
   const int channels = shape_.channels;

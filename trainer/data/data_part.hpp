@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "trainer/data/dataset.hpp"
@@ -20,6 +21,9 @@ class DataPart {
   int classes() const { return dataset_.classes; }
   std::int64_t images() const { return dataset_.images(); }
   const std::vector<int>& labels() const { return dataset_.labels; }
+  const std::vector<std::string>& class_names() const { return dataset_.class_names; }
+  /// Whether writing an image costs so much that several are better written at once.
+  bool is_slow() const { return dataset_.pixels->is_slow(); }
   const Normalization& normalization() const { return normalization_; }
   /// Of the images, the labels and what is done to them: the data's share in a run's identity.
   std::uint64_t hash() const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "quant/base/error.hpp"
+#include "quant/base/parallel.hpp"
 #include "quant/base/random.hpp"
 
 namespace bitsmith::trainer {
@@ -13,6 +14,13 @@ namespace {
 int checked_batch(int batch, std::int64_t images) {
   if (batch < 1) throw base::UserError(fmt::format("batch: {}: at least 1 is allowed", batch));
   return static_cast<int>(std::min<std::int64_t>(batch, images));
+}
+
+// By several threads where images cost much, as those that are decoded do.
+template <class Body>
+void for_each_sample(const DataPart& part, int count, Body&& body) {
+  if (part.is_slow()) return base::parallel_for(count, body);
+  for (int n = 0; n < count; ++n) body(n);
 }
 
 }  // namespace
@@ -36,7 +44,7 @@ void TrainingSource::fill(std::int64_t step, Tensor& images, std::vector<int>& l
   images.resize(batch_, part_.shape());
   labels.resize(static_cast<std::size_t>(batch_));
   const int reach = augmentation_.crop_pad;
-  for (int n = 0; n < batch_; ++n) {
+  for_each_sample(part_, batch_, [&](int n) {
     const std::int64_t index = order_[static_cast<std::size_t>(first + n)];
     int dy = 0, dx = 0;
     bool mirror = false;
@@ -54,7 +62,7 @@ void TrainingSource::fill(std::int64_t step, Tensor& images, std::vector<int>& l
     }
     part_.write(index, dy, dx, mirror, images.sample(n));
     labels[static_cast<std::size_t>(n)] = part_.labels()[static_cast<std::size_t>(index)];
-  }
+  });
 }
 
 EvaluationSource::EvaluationSource(const DataPart& part, int batch, std::int64_t first_images)
@@ -70,10 +78,10 @@ void EvaluationSource::fill(std::int64_t step, Tensor& images, std::vector<int>&
   const int count = static_cast<int>(std::min<std::int64_t>(batch_, images_ - first));
   images.resize(count, part_.shape());
   labels.resize(static_cast<std::size_t>(count));
-  for (int n = 0; n < count; ++n) {
+  for_each_sample(part_, count, [&](int n) {
     part_.write(first + n, 0, 0, false, images.sample(n));
     labels[static_cast<std::size_t>(n)] = part_.labels()[static_cast<std::size_t>(first + n)];
-  }
+  });
 }
 
 }  // namespace bitsmith::trainer

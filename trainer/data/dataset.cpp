@@ -9,6 +9,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/hash.hpp"
+#include "quant/base/parallel.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -47,19 +48,37 @@ class BlockHasher {
   std::vector<T> block_;
 };
 
+/// Images made by several threads at once, a block at a time, and shown in order.
+template <class T, class Read>
+void for_each_block(const Dataset& dataset, Read&& read,
+                    const std::function<void(std::span<const T>)>& show) {
+  constexpr std::size_t kBlock = 32;
+  const auto elements = static_cast<std::size_t>(dataset.shape().elements());
+  std::vector<T> block(kBlock * elements);
+  for (std::size_t first = 0; first < dataset.rows.size(); first += kBlock) {
+    const std::size_t count = std::min(kBlock, dataset.rows.size() - first);
+    base::parallel_for(static_cast<int>(count), [&](int i) {
+      const auto at = static_cast<std::size_t>(i);
+      std::copy_n(read(dataset.rows[first + at], thread_image_scratch()), elements,
+                  block.begin() + static_cast<std::ptrdiff_t>(at * elements));
+    });
+    for (std::size_t i = 0; i < count; ++i) show({block.data() + i * elements, elements});
+  }
+}
+
 }  // namespace
 
 Dataset make_dataset(std::shared_ptr<const ImageStore> pixels, std::vector<int> labels, int classes,
                      std::string source) {
   base::require(pixels->images() == static_cast<std::int64_t>(labels.size()), "as many labels as images");
-  Dataset dataset{std::move(pixels), std::vector<int>(labels.size()), std::move(labels), classes,
-                  std::move(source)};
+  Dataset dataset{
+      std::move(pixels), std::vector<int>(labels.size()), std::move(labels), classes, std::move(source), {}};
   std::iota(dataset.rows.begin(), dataset.rows.end(), 0);
   return dataset;
 }
 
 Dataset select(const Dataset& dataset, std::span<const int> indices) {
-  Dataset part{dataset.pixels, {}, {}, dataset.classes, dataset.source};
+  Dataset part{dataset.pixels, {}, {}, dataset.classes, dataset.source, dataset.class_names};
   part.rows.reserve(indices.size());
   part.labels.reserve(indices.size());
   for (const int index : indices) {
@@ -73,6 +92,15 @@ void for_each_image(const Dataset& dataset,
                     const std::function<void(std::span<const std::uint8_t>)>& of_bytes,
                     const std::function<void(std::span<const float>)>& of_floats) {
   const auto elements = static_cast<std::size_t>(dataset.shape().elements());
+  if (dataset.pixels->is_slow()) {
+    if (dataset.pixels->has_floats())
+      for_each_block<float>(
+          dataset, [&](int row, ImageScratch& own) { return dataset.pixels->floats(row, own); }, of_floats);
+    else
+      for_each_block<std::uint8_t>(
+          dataset, [&](int row, ImageScratch& own) { return dataset.pixels->bytes(row, own); }, of_bytes);
+    return;
+  }
   ImageScratch scratch;
   for (const int row : dataset.rows)
     if (dataset.pixels->has_floats())

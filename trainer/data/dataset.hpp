@@ -17,7 +17,8 @@ struct Dataset {
   std::vector<int> rows;    ///< which of the store's images, in order
   std::vector<int> labels;  ///< one per row, 0..classes-1
   int classes = 0;
-  std::string source;  ///< where it came from, for messages
+  std::string source;                         ///< where it came from, for messages
+  std::vector<std::string> class_names = {};  ///< by label; empty where the format has none
 
   std::int64_t images() const { return static_cast<std::int64_t>(labels.size()); }
   const quant::Shape& shape() const { return pixels->shape(); }

@@ -24,7 +24,7 @@ std::string find_file(const fs::path& folder, const std::string& name) {
 
 }  // namespace
 
-Dataset load_fashion_mnist(std::span<const std::string> files, DataRole role, std::uint64_t memory_bytes) {
+Dataset load_fashion_mnist(std::span<const std::string> files, const ReadOptions& options) {
   if (!files.empty())
     throw base::UserError(
         fmt::format("format fashion_mnist finds its files by itself, but {} is named; use format idx for "
@@ -32,10 +32,10 @@ Dataset load_fashion_mnist(std::span<const std::string> files, DataRole role, st
                     files[0]));
   const char* named = std::getenv("FASHION_MNIST_DIR");
   const fs::path folder = named != nullptr && *named != '\0' ? named : "/usr/share/datasets/fashion-mnist";
-  const std::string prefix = role == DataRole::train ? "train" : "t10k";
+  const std::string prefix = options.role == DataRole::train ? "train" : "t10k";
   const std::string pair[] = {find_file(folder, prefix + "-images-idx3-ubyte"),
                               find_file(folder, prefix + "-labels-idx1-ubyte")};
-  Dataset dataset = load_idx(pair, role, memory_bytes);
+  Dataset dataset = load_idx(pair, options);
   dataset.classes = 10;
   return dataset;
 }

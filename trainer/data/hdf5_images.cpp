@@ -54,7 +54,7 @@ std::shared_ptr<const ImageStore> pixels_of(const base::hdf5::File& file, std::u
 
 }  // namespace
 
-Dataset load_hdf5_images(std::span<const std::string> files, DataRole, std::uint64_t memory_bytes) {
+Dataset load_hdf5_images(std::span<const std::string> files, const ReadOptions& options) {
   if (files.size() != 1)
     throw base::UserError(fmt::format("format hdf5 needs one file, got {}", files.size()));
   const auto file = base::hdf5::File::open(files[0]);
@@ -63,7 +63,7 @@ Dataset load_hdf5_images(std::span<const std::string> files, DataRole, std::uint
   check_extents(files[0], extents, file.extents("labels"));
 
   const auto labels = file.read<std::int32_t>("labels").values;
-  return make_dataset(pixels_of(file, memory_bytes), {labels.begin(), labels.end()}, 0, files[0]);
+  return make_dataset(pixels_of(file, options.memory_bytes), {labels.begin(), labels.end()}, 0, files[0]);
 }
 
 }  // namespace bitsmith::trainer

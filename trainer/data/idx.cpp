@@ -86,7 +86,9 @@ std::string describe(const IdxFile& file) {
 
 std::shared_ptr<const ImageStore> pixels_of(const IdxFile& file, const quant::Shape& shape) {
   if (!file.is_whole)
-    return images_in_file(file.path, file.header_bytes, shape, static_cast<std::int64_t>(file.extents[0]));
+    return images_in_file(
+        file.path,
+        {.offset = file.header_bytes, .shape = shape, .images = static_cast<std::int64_t>(file.extents[0])});
   const auto begin = file.content.begin() + static_cast<std::ptrdiff_t>(file.header_bytes);
   return images_in_memory(shape,
                           channels_innermost(std::vector<std::uint8_t>(begin, file.content.end()), shape));
@@ -94,11 +96,11 @@ std::shared_ptr<const ImageStore> pixels_of(const IdxFile& file, const quant::Sh
 
 }  // namespace
 
-Dataset load_idx(std::span<const std::string> files, DataRole, std::uint64_t memory_bytes) {
+Dataset load_idx(std::span<const std::string> files, const ReadOptions& options) {
   if (files.size() != 2)
     throw base::UserError(
         fmt::format("format idx needs two files, the images and their labels; got {}", files.size()));
-  const IdxFile images = read_idx(files[0], memory_bytes),
+  const IdxFile images = read_idx(files[0], options.memory_bytes),
                 labels = read_idx(files[1], std::numeric_limits<std::uint64_t>::max());
   const std::size_t rank = images.extents.size();
   if (rank == 1 && labels.extents.size() > 1)

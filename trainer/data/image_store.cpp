@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "quant/base/error.hpp"
@@ -41,31 +42,45 @@ class MemoryFloats final : public ImageStore {
   std::vector<float> pixels_;
 };
 
-class FileBytes final : public ImageStore {
+template <class T>
+class FileStore final : public ImageStore {
  public:
-  FileBytes(const std::string& path, std::uint64_t offset, quant::Shape shape, std::int64_t images)
-      : ImageStore(shape, images, false), file_(path), offset_(offset) {
-    const auto needed = offset + static_cast<std::uint64_t>(images) * image_bytes();
+  FileStore(const std::string& path, const FileImages& where)
+      : ImageStore(where.shape, where.images, std::is_same_v<T, float>),
+        file_(path),
+        offset_(where.offset),
+        has_planes_(where.layout == ArrayLayout::nchw && where.shape.channels > 1) {
+    const auto needed = offset_ + static_cast<std::uint64_t>(images()) * values() * sizeof(T);
     if (file_.size() < needed)
       throw base::UserError(
           fmt::format("{}: truncated: {} bytes, {} are needed", path, file_.size(), needed));
   }
 
   const std::uint8_t* bytes(std::int64_t index, ImageScratch& scratch) const override {
-    // Planes behind the pixels that they become.
-    const std::size_t size = image_bytes(), planes = shape().channels > 1 ? size : 0;
-    scratch.bytes.resize(size + planes);
-    const std::span<std::uint8_t> read(scratch.bytes.data() + planes, size);
-    file_.read(offset_ + static_cast<std::uint64_t>(index) * size, std::as_writable_bytes(read));
-    if (planes > 0) to_channels_innermost(read.data(), shape(), scratch.bytes.data());
-    return scratch.bytes.data();
+    if constexpr (std::is_same_v<T, std::uint8_t>) return get(index, scratch.bytes);
+    return ImageStore::bytes(index, scratch);
+  }
+  const float* floats(std::int64_t index, ImageScratch& scratch) const override {
+    if constexpr (std::is_same_v<T, float>) return get(index, scratch.floats);
+    return ImageStore::floats(index, scratch);
   }
 
  private:
-  std::size_t image_bytes() const { return static_cast<std::size_t>(shape().elements()); }
+  std::size_t values() const { return static_cast<std::size_t>(shape().elements()); }
+
+  const T* get(std::int64_t index, std::vector<T>& memory) const {
+    // Planes behind the pixels that they become.
+    const std::size_t size = values(), planes = has_planes_ ? size : 0;
+    memory.resize(size + planes);
+    const std::span<T> read(memory.data() + planes, size);
+    file_.read(offset_ + static_cast<std::uint64_t>(index) * size * sizeof(T), std::as_writable_bytes(read));
+    if (planes > 0) to_channels_innermost(read.data(), shape(), memory.data());
+    return memory.data();
+  }
 
   base::RandomAccessFile file_;
   std::uint64_t offset_;
+  bool has_planes_;
 };
 
 }  // namespace
@@ -83,9 +98,14 @@ std::shared_ptr<const ImageStore> images_in_memory(quant::Shape shape, std::vect
 std::shared_ptr<const ImageStore> images_in_memory(quant::Shape shape, std::vector<float> pixels) {
   return std::make_shared<MemoryFloats>(shape, std::move(pixels));
 }
-std::shared_ptr<const ImageStore> images_in_file(const std::string& path, std::uint64_t offset,
-                                                 quant::Shape shape, std::int64_t images) {
-  return std::make_shared<FileBytes>(path, offset, shape, images);
+std::shared_ptr<const ImageStore> images_in_file(const std::string& path, const FileImages& where) {
+  if (where.floats) return std::make_shared<FileStore<float>>(path, where);
+  return std::make_shared<FileStore<std::uint8_t>>(path, where);
+}
+
+ImageScratch& thread_image_scratch() {
+  thread_local ImageScratch scratch;
+  return scratch;
 }
 
 }  // namespace bitsmith::trainer

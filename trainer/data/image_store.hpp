@@ -9,6 +9,9 @@
 #include "quant/base/hdf5.hpp"
 #include "quant/base/random_access_file.hpp"
 #include "quant/network_info.hpp"
+#include "trainer/data/array_layout.hpp"
+#include "trainer/data/image_decoder.hpp"
+#include "trainer/data/preprocessing.hpp"
 
 namespace bitsmith::trainer {
 
@@ -16,7 +19,14 @@ namespace bitsmith::trainer {
 struct ImageScratch {
   std::vector<std::uint8_t> bytes;
   std::vector<float> floats;
+  std::vector<std::uint8_t> file;       ///< what is decoded
+  DecodedImage decoded;                 ///< what becomes `bytes`
+  PreparationScratch preparation;       ///< for that
+  std::unique_ptr<ImageScratch> inner;  ///< of a store behind another one
 };
+
+/// This thread's own.
+ImageScratch& thread_image_scratch();
 
 /// Images of one shape, wherever they are: all bytes (0..255) or all floats. Immutable; any number of threads
 /// may read at the same time, each with a scratch of its own.
@@ -29,6 +39,8 @@ class ImageStore {
   const quant::Shape& shape() const { return shape_; }
   std::int64_t images() const { return images_; }
   bool has_floats() const { return has_floats_; }
+  /// Whether an image costs so much, being decoded or resized, that several are better made at once.
+  virtual bool is_slow() const { return false; }
   /// The pixels of one image, H, W, C: the store's own memory or `scratch`, good until that is used again. Of
   /// the kind that the store has. Throws UserError when a file cannot be read any more.
   virtual const std::uint8_t* bytes(std::int64_t index, ImageScratch& scratch) const;
@@ -44,10 +56,17 @@ class ImageStore {
 std::shared_ptr<const ImageStore> images_in_memory(quant::Shape shape, std::vector<std::uint8_t> pixels);
 std::shared_ptr<const ImageStore> images_in_memory(quant::Shape shape, std::vector<float> pixels);
 
-/// Images that stay in a file as bytes N, C, H, W from `offset` on, and are read one by one. Throws UserError
-/// unless the file holds so many.
-std::shared_ptr<const ImageStore> images_in_file(const std::string& path, std::uint64_t offset,
-                                                 quant::Shape shape, std::int64_t images);
+/// Where the images of a file are.
+struct FileImages {
+  std::uint64_t offset = 0;  ///< of the first
+  quant::Shape shape = {};
+  std::int64_t images = 0;
+  ArrayLayout layout = ArrayLayout::nchw;
+  bool floats = false;  ///< float32 as this computer has it, or bytes
+};
+
+/// Images that stay in a file and are read one by one. Throws UserError unless the file holds so many.
+std::shared_ptr<const ImageStore> images_in_file(const std::string& path, const FileImages& where);
 
 /// Images that stay in the dataset `images` (N, C, H, W; uint8 or float32) of an HDF5 file, and are read in
 /// blocks of neighbours, those of the file where it is chunked. Blocks of up to `memory_bytes`, at least one,

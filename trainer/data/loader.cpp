@@ -7,8 +7,11 @@
 #include "quant/base/error.hpp"
 #include "trainer/data/cifar10.hpp"
 #include "trainer/data/fashion_mnist.hpp"
+#include "trainer/data/folder_images.hpp"
 #include "trainer/data/hdf5_images.hpp"
 #include "trainer/data/idx.hpp"
+#include "trainer/data/numpy_images.hpp"
+#include "trainer/data/prepared_images.hpp"
 
 namespace bitsmith::trainer {
 namespace {
@@ -18,6 +21,10 @@ constexpr DataLoader kLoaders[] = {
     {DataFormat::idx, "idx", "two: the images, then their labels", load_idx},
     {DataFormat::cifar10, "cifar10", "one or more binary batches", load_cifar10},
     {DataFormat::hdf5, "hdf5", "one, with the datasets 'images' and 'labels'", load_hdf5_images},
+    {DataFormat::folder, "folder", "one or more folders, with a folder of PNG and JPEG files per class",
+     load_image_folder, true},
+    {DataFormat::numpy, "numpy", "two .npy: the images, then their labels; or one .npz of both",
+     load_numpy_images},
 };
 
 // More is no image classification but a file of something else.
@@ -33,9 +40,10 @@ const DataLoader& data_loader(DataFormat format) {
   throw base::InternalError("a data format without a loader");
 }
 
-Dataset load_dataset(DataFormat format, std::span<const std::string> files, DataRole role, int classes,
-                     std::uint64_t memory_bytes) {
-  Dataset dataset = data_loader(format).load(files, role, memory_bytes);
+Dataset load_dataset(DataFormat format, std::span<const std::string> files, const ReadOptions& options) {
+  const DataLoader& loader = data_loader(format);
+  const int classes = options.classes;
+  Dataset dataset = loader.load(files, options);
   const bool inferred = dataset.classes == 0;
   if (inferred) {
     const int largest =
@@ -51,6 +59,11 @@ Dataset load_dataset(DataFormat format, std::span<const std::string> files, Data
   if (inferred && classes == 0 && !dataset.labels.empty() && (alike || dataset.classes < 2))
     throw base::UserError(fmt::format("{}: every label is {}, but at least two classes are needed",
                                       dataset.source, dataset.labels[0]));
+  if (options.preprocessing.changes_anything() && !loader.prepares) try {
+      dataset.pixels = prepared_images(dataset.pixels, options.preprocessing, options.memory_bytes);
+    } catch (const base::UserError& error) {
+      throw base::UserError(fmt::format("{}: {}", dataset.source, error.what()));
+    }
   return dataset;
 }
 

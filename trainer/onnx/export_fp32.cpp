@@ -45,6 +45,13 @@ class FloatExport {
                       found->value);
   }
 
+  /// One that is broadcast over x.
+  std::string put_channels(int index, const char* what, const Written& x) {
+    return graph_.put(
+        names_.parameter(index, what), channel_dims(x),
+        parameter(fmt::format("{}.{}", info_.nodes[static_cast<std::size_t>(index)].name, what)));
+  }
+
   std::string put_buffer(int index, const char* what) {
     const Buffer* found =
         network_.find_buffer(fmt::format("{}.{}", info_.nodes[static_cast<std::size_t>(index)].name, what));
@@ -103,17 +110,17 @@ class FloatExport {
         return write_position(graph_, as, x, names_.parameter(index, "weight"),
                               parameter(node.name + ".weight"));
       case Op::function:
-        return write_function(graph_, as, x, node.function, node.alpha, node.beta);
+        return write_function(graph_, node, as, x);
       case Op::prelu:
-        return write_prelu(graph_, as, x, names_.parameter(index, "weight"),
-                           parameter(node.name + ".weight"));
-      case Op::scale:
-        return write_scale(graph_, as, x, names_.parameter(index, "weight"), parameter(node.name + ".weight"),
-                           names_.parameter(index, "bias"), parameter(node.name + ".bias"));
+        return write_prelu(graph_, as, x, put_channels(index, "weight", x));
+      case Op::scale: {
+        const std::string factors = put_channels(index, "weight", x);
+        return write_scale(graph_, as, x, factors, put_channels(index, "bias", x));
+      }
       case Op::multiply:
         return write_multiply(graph_, as, x, input(node, 1));
       case Op::concat:
-        return write_concat(graph_, node, as, x, input(node, 1));
+        return write_concat(graph_, as, x, input(node, 1));
       case Op::slice:
       case Op::shuffle:
       case Op::pad:

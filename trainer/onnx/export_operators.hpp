@@ -40,21 +40,19 @@ Written write_matmul(GraphWriter& graph, const quant::Node& node, const Target& 
 Written write_position(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
                        const std::vector<float>& values);
 
-/// alpha and beta: as quant::Function has them.
-Written write_function(GraphWriter& graph, const Target& as, const Written& x, quant::Function function,
-                       float alpha, float beta);
-/// `slopes`, `multiplier`, `offset`: one number a channel, written under these names.
-Written write_prelu(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
-                    const std::vector<float>& slopes);
-Written write_scale(GraphWriter& graph, const Target& as, const Written& x, const std::string& weight,
-                    const std::vector<float>& multiplier, const std::string& bias,
-                    const std::vector<float>& offset);
-/// Also by one value for each channel of an image.
+// export_image_operators.cpp: what imported networks have besides.
+Written write_function(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& x);
+/// `slope`: a tensor, with one number for each channel: see channel_dims.
+Written write_prelu(GraphWriter& graph, const Target& as, const Written& x, const std::string& slope);
+/// x * factors + summands, likewise.
+Written write_scale(GraphWriter& graph, const Target& as, const Written& x, const std::string& factors,
+                    const std::string& summands);
 Written write_multiply(GraphWriter& graph, const Target& as, const Written& a, const Written& b);
-Written write_concat(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& a,
-                     const Written& b);
-/// Slice, shuffle, pad and resize.
+/// concat, slice, shuffle, pad, resize.
+Written write_concat(GraphWriter& graph, const Target& as, const Written& a, const Written& b);
 Written write_moved(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& x);
+/// Of a tensor with a number for each channel that is broadcast over x.
+Dims channel_dims(const Written& x);
 
 /// The least opset that has what these write for the network.
 std::int64_t least_opset(const quant::NetworkInfo& info);

@@ -247,8 +247,7 @@ class StepsExport {
       case StepKind::relu:
         return write_clamp(graph_, as, x, 0.0f, numbers.high);
       case StepKind::batch_norm:
-        return write_scale(graph_, as, x, names_.parameter(step.node, "weight"), numbers.multiplier,
-                           names_.parameter(step.node, "bias"), numbers.bias);
+        return write_batch_norm(step, numbers, as, x);
       case StepKind::average_pool:
       case StepKind::global_average_pool:
         return finish_step(deployed, write_pool(graph_, node(step.node), as, x), {});
@@ -267,16 +266,14 @@ class StepsExport {
         return finish_step(
             deployed, write_position(graph_, as, x, names_.parameter(step.node, "weight"), numbers.bias), {});
       case StepKind::function:
-        return finish_step(deployed,
-                           write_function(graph_, as, x, step.function, numbers.alpha, numbers.beta), {});
+        return finish_step(deployed, write_function(graph_, node(step.node), as, x), {});
       case StepKind::prelu:
-        return finish_step(
-            deployed, write_prelu(graph_, as, x, names_.parameter(step.node, "weight"), numbers.multiplier),
-            {});
+        graph_.put(names_.parameter(step.node, "weight"), channel_dims(x), numbers.multiplier);
+        return finish_step(deployed, write_prelu(graph_, as, x, names_.parameter(step.node, "weight")), {});
       case StepKind::multiply:
         return finish_step(deployed, write_multiply(graph_, as, x, source(step.second)), {});
       case StepKind::concat:
-        return finish_step(deployed, write_concat(graph_, node(step.node), as, x, source(step.second)), {});
+        return finish_step(deployed, write_concat(graph_, as, x, source(step.second)), {});
       case StepKind::slice:
       case StepKind::shuffle:
       case StepKind::pad:
@@ -286,6 +283,15 @@ class StepsExport {
         break;
     }
     throw base::InternalError(fmt::format("{}: no ONNX for this step", node(step.node).name));
+  }
+
+  /// One that no layer took in.
+  Written write_batch_norm(const Step& step, const quant::StepNumbers& numbers, const Target& as,
+                           const Written& x) {
+    const std::string& gamma =
+        graph_.put(names_.parameter(step.node, "weight"), channel_dims(x), numbers.multiplier);
+    const std::string& beta = graph_.put(names_.parameter(step.node, "bias"), channel_dims(x), numbers.bias);
+    return write_scale(graph_, as, x, gamma, beta);
   }
 
   Written write_norm(const Step& step, const quant::StepNumbers& numbers, const Target& as,

@@ -27,6 +27,9 @@ Model read_model(const std::filesystem::path& file);
 /// The same of bytes in memory; `name` is for messages, and `folder` where external data lies.
 Model parse_model(std::string_view bytes, std::string_view name, const std::filesystem::path& folder);
 
+/// Of all that a model computes: its nodes, attributes and constants, wherever they are stored.
+std::uint64_t content_hash(const Model& model);
+
 /// The bytes of an ONNX file, the same for the same model: weights as raw_data in the file itself. Throws
 /// UserError for a model of 2 GiB or more.
 std::string model_to_bytes(const Model& model);

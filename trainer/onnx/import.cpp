@@ -130,7 +130,7 @@ ImportedNetwork Importer::run() {
   images.layout = rank == 2   ? Layout::features(shape.channels)
                   : rank == 3 ? Layout::sequence(shape)
                               : Layout::image(shape);
-  const Dims input_dims = images.layout.shape();
+  result_.input_layout = images.layout;
   values_[graph_.inputs[0].name] = std::move(images);
   for (const auto& [name, tensor] : graph_.initializers) {
     ImportedValue value;
@@ -181,9 +181,7 @@ ImportedNetwork Importer::run() {
     throw base::UserError(fmt::format("{}: its output is no node's own result", source_));
   result_.input_name = graph_.inputs[0].name;
   result_.output_name = graph_.outputs[0].name;
-  result_.input_dims = Dims(input_dims.begin() + 1, input_dims.end());
-  const Dims output_dims = logits.layout.shape();
-  result_.output_dims = Dims(output_dims.begin() + 1, output_dims.end());
+  result_.output_layout = logits.layout;
   result_.metadata = model_.metadata;
   for (auto& [weight, layers] : layers_of_weight_)
     if (layers.size() > 1) result_.shared_weights.push_back(layers);

@@ -11,6 +11,7 @@
 #include "quant/network_info.hpp"
 #include "quant/policy.hpp"
 #include "trainer/network.hpp"
+#include "trainer/onnx/layout.hpp"
 #include "trainer/onnx/model.hpp"
 
 namespace bitsmith::trainer::onnx {
@@ -27,7 +28,7 @@ struct ImportedNetwork {
   quant::NetworkInfo info;
   std::map<std::string, std::vector<float>> numbers;  ///< of every parameter and buffer, by name
   std::string input_name, output_name;
-  Dims input_dims, output_dims;  ///< without the batch
+  Layout input_layout, output_layout;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::map<std::string, ImportedBits> bits;  ///< by layer; empty where nothing is quantized
   /// Layers that read one weight in the file; each has its own copy here.

@@ -207,6 +207,23 @@ Layout Layout::with_channels(std::int64_t count) const {
   return result;
 }
 
+std::vector<std::int64_t> Layout::memory_order() const {
+  std::vector<std::int64_t> strides(atoms.size());
+  std::int64_t stride = 1;
+  for (std::size_t i = atoms.size(); i-- > 0; stride *= atoms[i].size) strides[i] = stride;
+  std::vector<std::int64_t> order = {0};
+  for (const auto& dim : dims)
+    for (int atom : dim) {
+      std::vector<std::int64_t> longer;
+      longer.reserve(order.size() * static_cast<std::size_t>(atoms[at(atom)].size));
+      for (std::int64_t begin : order)
+        for (std::int64_t i = 0; i < atoms[at(atom)].size; ++i)
+          longer.push_back(begin + i * strides[at(atom)]);
+      order = std::move(longer);
+    }
+  return order;
+}
+
 Layout Layout::pooled() const {
   Layout result;
   result.dims.resize(dims.size());

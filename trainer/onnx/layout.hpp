@@ -62,6 +62,8 @@ struct Layout {
   Layout merged() const;
   /// The same with `count` channels in place of the dimension that is all of them.
   Layout with_channels(std::int64_t count) const;
+  /// For each element of the ONNX tensor, row by row, where it is in the network's memory.
+  std::vector<std::int64_t> memory_order() const;
   /// The same with one pixel: dimensions of pixels alone become 1.
   Layout pooled() const;
 };

@@ -100,6 +100,30 @@ BOOST_AUTO_TEST_CASE(data_files_fit_their_format) {
              "one value per "
              "channel, or neither");
   BOOST_TEST(problems_of(minimal_config + "data: {format: cifar10}\n").size() == 2u);
+  BOOST_TEST(
+      problem_of("data: {format: folder, train_files: [a]}\n") ==
+      "c.yaml:3:16: data.test_files: got no folders as data.test_files; format folder needs at least one");
+  BOOST_TEST(
+      problem_of("data: {format: numpy, train_files: [a.npz], test_files: [a.npy, b.npy, c.npy]}\n") ==
+      "c.yaml:3:45: data.test_files: got 3 files as data.test_files; format numpy needs two .npy, images "
+      "and labels, or one .npz of both");
+  BOOST_TEST(problem_of("data: {layout: nhwc}\n") ==
+             "c.yaml:3:8: data.layout: belongs to format numpy; the layout of other formats is known, remove "
+             "data.layout");
+}
+
+BOOST_AUTO_TEST_CASE(a_crop_fits_into_what_resize_leaves) {
+  BOOST_TEST(problem_of("data: {resize: [20], crop: [24]}\n") ==
+             "c.yaml:3:22: data.crop: [24] is larger than what data.resize, [20], leaves; crop at most that");
+  BOOST_TEST(problem_of("data: {resize: [20, 30], crop: [20, 31]}\n") ==
+             "c.yaml:3:26: data.crop: [20, 31] is larger than what data.resize, [20, 30], leaves; crop at "
+             "most that");
+  BOOST_TEST(problems_of(minimal_config + "data: {resize: [20], crop: [20, 40]}\n").size() ==
+             0u);  // of wide images
+  BOOST_TEST(problems_of(minimal_config + "data: {resize: [20, 30], crop: [20, 30], color: rgb}\n").size() ==
+             0u);
+  BOOST_TEST(problems_of(minimal_config + "data: {resize: [1, 2, 3]}\n").size() == 1u);
+  BOOST_TEST(problems_of(minimal_config + "data: {resize: [0], crop: 5, color: blue}\n").size() == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(a_constraint_needs_a_model_that_yields_it) {

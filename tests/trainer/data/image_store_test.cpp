@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(are_checked_like_loaded_ones) {
   const TemporaryFolder folder;
   auto files = planes_in_idx(folder);
   std::filesystem::resize_file(files[0], 30'000);
-  const auto load = [&](DataFormat format) { return load_dataset(format, files, DataRole::train, 0, 0); };
+  const auto load = [&](DataFormat format) { return load_dataset(format, files, {.memory_bytes = 0}); };
   BOOST_CHECK_EXCEPTION(load(DataFormat::idx), UserError, message_has(files[0].c_str(), "truncated"));
   files[0] = (folder / "none").string();
   BOOST_CHECK_EXCEPTION(load(DataFormat::idx), UserError, message_has("none"));

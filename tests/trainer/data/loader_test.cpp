@@ -20,7 +20,7 @@ using tests::message_has;
 using tests::TemporaryFolder;
 
 Dataset load(DataFormat format, const std::vector<std::string>& files) {
-  return load_dataset(format, files, DataRole::train, 0);
+  return load_dataset(format, files, {});
 }
 
 // 2 images of 2 channels, 1 x 3: value = 100 * image + 10 * channel + column.
@@ -56,11 +56,12 @@ BOOST_AUTO_TEST_CASE(every_format_has_one_row_and_refuses_missing_files) {
   for (const DataLoader& row : data_loaders()) {
     BOOST_TEST(seen.insert(row.format).second);
     BOOST_TEST(&data_loader(row.format) == &row);
-    const std::vector<std::string> missing(row.format == DataFormat::idx ? 2 : 1, "/nowhere/none");
+    const std::vector<std::string> missing(
+        row.format == DataFormat::idx || row.format == DataFormat::numpy ? 2 : 1, "/nowhere/none");
     BOOST_CHECK_EXCEPTION(load(row.format, missing), UserError, message_has("/nowhere/none"));
     if (row.format != DataFormat::fashion_mnist) BOOST_CHECK_THROW(load(row.format, {}), UserError);
   }
-  BOOST_TEST(seen.size() == 4u);
+  BOOST_TEST(seen.size() == 6u);
 }
 
 BOOST_AUTO_TEST_CASE(idx_images_come_as_they_are_stored) {
@@ -146,9 +147,10 @@ BOOST_AUTO_TEST_CASE(malformed_idx_files_are_refused_with_path_and_reason) {
 BOOST_AUTO_TEST_CASE(test_labels_must_be_among_the_training_classes) {
   const TemporaryFolder folder;
   const tests::IdxPair pair(folder.path(), 6, 5);
-  BOOST_CHECK_EXCEPTION(load_dataset(DataFormat::idx, pair.files(), DataRole::test, 4), UserError,
-                        message_has("image 4 has label 4, allowed are 0..3"));
-  BOOST_TEST(load_dataset(DataFormat::idx, pair.files(), DataRole::test, 9).classes == 9);
+  BOOST_CHECK_EXCEPTION(load_dataset(DataFormat::idx, pair.files(), {.role = DataRole::test, .classes = 4}),
+                        UserError, message_has("image 4 has label 4, allowed are 0..3"));
+  BOOST_TEST(load_dataset(DataFormat::idx, pair.files(), {.role = DataRole::test, .classes = 9}).classes ==
+             9);
 }
 
 BOOST_AUTO_TEST_CASE(cifar_records_become_pixels_with_channels_innermost) {
