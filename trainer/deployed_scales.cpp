@@ -4,6 +4,17 @@
 
 namespace bitsmith::trainer {
 
+namespace {
+
+/// Whether it moves integers, or picks some, and gives them on as they are.
+bool keeps_storage(quant::StepKind kind) {
+  using enum quant::StepKind;
+  return kind == max_pool || kind == flatten || kind == slice || kind == shuffle || kind == pad ||
+         kind == resize;
+}
+
+}  // namespace
+
 std::vector<float> step_scales(const DeployedModel& model) {
   std::vector<float> scales;
   for (const DeployedStep& deployed : model.steps) {
@@ -21,8 +32,7 @@ std::vector<float> step_scales(const DeployedModel& model) {
       float& known = scales[static_cast<std::size_t>(source)];
       if (known == 0) known = scale;
     };
-    const bool keeps = step.kind == quant::StepKind::max_pool || step.kind == quant::StepKind::flatten;
-    learn(step.first, step.from, keeps ? deployed.other.scale : deployed.other.in_scale);
+    learn(step.first, step.from, keeps_storage(step.kind) ? deployed.other.scale : deployed.other.in_scale);
     learn(step.second, step.second_from, deployed.other.second_scale);
   }
   return scales;

@@ -87,6 +87,28 @@ BOOST_AUTO_TEST_CASE(a_loaded_model_computes_what_the_saved_one_computed) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_integers_stand_for_is_kept_where_it_is_known) {
+  DeployedModel model = example_model("lenet5", 1);
+  const DeployedModel loaded = model_from_bytes(model_to_bytes(model), "x.bsm");
+  int scales = 0;
+  for (std::size_t i = 0; i < model.steps.size(); ++i) {
+    BOOST_TEST(loaded.steps[i].output_scale == model.steps[i].output_scale);
+    BOOST_TEST(loaded.steps[i].weight_scales == model.steps[i].weight_scales,
+               boost::test_tools::per_element());
+    scales += model.steps[i].output_scale > 0;
+  }
+  BOOST_TEST(scales > 0);
+  // Files of earlier programs have neither.
+  for (DeployedStep& step : model.steps) {
+    step.output_scale = 0;
+    step.weight_scales.clear();
+  }
+  BOOST_TEST(why_refused(model_to_bytes(model)) == "");
+  for (DeployedStep& step : model.steps)
+    if (!step.layer.weights.empty()) step.weight_scales = {-1.0f};
+  BOOST_TEST(why_refused(model_to_bytes(model)).find("has a scale that is not above 0") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(weights_take_their_true_width) {
   Example example("resnet8", 3);
   const auto size = [&](int bits) {
