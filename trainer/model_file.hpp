@@ -25,17 +25,17 @@ namespace bitsmith::trainer {
 /// The description: `network` {name, input [C, H, W], nodes [{name, op, inputs, outputs (conv, linear),
 /// window [kernel h w, stride h w, dilation h w, padding top left bottom right], groups, bias, epsilon}]},
 /// `layers`
-/// [{name, weight_bits, activation_bits, kernel}], `steps` [{key, ...}], `input` {mean, deviation, pad},
-/// `provenance` {...}, and `activations` "dynamic" where their scales are found as they come. The steps are
-/// not free: they are what quant::lower makes of network, bits and kernels, and `key` (Step::shape_key) says
-/// what that was. A step's arrays are {offset, bytes} from where the numbers begin: `multiplier` and `bias`
-/// f32, `weights` at their true width (a value v of b bits is the lowest b bits of its two's complement;
-/// value i takes bits i*b .. i*b+b-1 of the array, counted from the lowest bit of byte 0) or f32; of a format
-/// other than integers, which `weight_bits` names, what quant::pack made of it, and `scales` tells whether
-/// fp32 scales are of each "channel" or of the "tensor". Its scalars: `low`, `high` (null: infinite),
-/// `scale`, `range` [low, high]. Layers may have `output_scale` and the array `weight_scales` (f32, one or
-/// one a channel): what their integers stand for, which no kernel needs and earlier programs neither wrote
-/// nor read.
+/// [{name, weight_bits, activation_bits, kernel}], `steps` [{key, ...}], `input` {mean, deviation, pad, and
+/// as they are given color ("gray", "rgb"), resize, crop, classes: see data/preprocessing.hpp}, `provenance`
+/// {...}, and `activations` "dynamic" where their scales are found as they come. The steps are not free: they
+/// are what quant::lower makes of network, bits and kernels, and `key` (Step::shape_key) says what that was.
+/// A step's arrays are {offset, bytes} from where the numbers begin: `multiplier` and `bias` f32, `weights`
+/// at their true width (a value v of b bits is the lowest b bits of its two's complement; value i takes bits
+/// i*b .. i*b+b-1 of the array, counted from the lowest bit of byte 0) or f32; of a format other than
+/// integers, which `weight_bits` names, what quant::pack made of it, and `scales` tells whether fp32 scales
+/// are of each "channel" or of the "tensor". Its scalars: `low`, `high` (null: infinite), `scale`, `range`
+/// [low, high]. Layers may have `output_scale` and the array `weight_scales` (f32, one or one a channel):
+/// what their integers stand for, which no kernel needs and earlier programs neither wrote nor read.
 inline constexpr std::uint32_t kModelFileVersion = 2;
 inline constexpr std::string_view kModelFileMagic = "BITSMITH";
 

@@ -16,8 +16,10 @@
 #include "experiments/commands/command.hpp"
 #include "experiments/commands/infer_images.hpp"
 #include "experiments/commands/infer_onnx.hpp"
+#include "experiments/commands/infer_predictions.hpp"
 #include "hwmodels/stopwatch.hpp"
 #include "quant/base/error.hpp"
+#include "quant/base/file.hpp"
 #include "quant/base/npy.hpp"
 #include "quant/format_json.hpp"
 #include "trainer/data/data_sources.hpp"
@@ -33,7 +35,7 @@ constexpr double kBytesPerKib = 1024.0, kNsPerMs = 1e6;
 
 struct InferOptions {
   std::string model;
-  std::string logits;
+  std::string logits, predictions;
   InferImages images;
   int batch = 1, first_images = 0;
   bool json = false;
@@ -52,6 +54,7 @@ struct Inference {
   trainer::EvaluationResult result;
   Latency latency;
   std::vector<float> logits;  ///< images x classes
+  bool has_labels = true;     ///< else accuracy and cross-entropy mean nothing
   std::int64_t arena_bytes = 0, weight_bytes = 0;
   double peak_kib = 0;  ///< resident memory of this process, the images included
 };
@@ -68,6 +71,7 @@ Inference infer(const InferOptions& options, const trainer::DeployedModel& model
   trainer::EvaluationSource source(images, options.batch, options.first_images);
   const hwmodels::PinnedThread pinned;
   Inference inference;
+  inference.has_labels = images.has_labels();
   trainer::Tensor logits;
   inference.result = trainer::evaluate_logits(source, [&](const trainer::Tensor& batch) -> trainer::Tensor& {
     const std::int64_t start = hwmodels::now_ns();
@@ -87,9 +91,11 @@ std::string text_of(const InferOptions& options, const trainer::DeployedModel& m
                     const Inference& inference) {
   const Latency& latency = inference.latency;
   const double median = latency.quantile(0.5);
-  std::string text = fmt::format("{}: {}, {} images, accuracy {:.2f} %, cross-entropy {:.4f}\n",
-                                 options.model, model.network.name, inference.result.images,
-                                 100 * inference.result.accuracy, inference.result.cross_entropy);
+  std::string text =
+      fmt::format("{}: {}, {} images", options.model, model.network.name, inference.result.images);
+  text += inference.has_labels ? fmt::format(", accuracy {:.2f} %, cross-entropy {:.4f}\n",
+                                             100 * inference.result.accuracy, inference.result.cross_entropy)
+                               : ", no labels\n";
   text += fmt::format(
       "Latency of a batch of {}, one thread, {} runs: min {:.4f}, median {:.4f}, p95 {:.4f}, p99 {:.4f}, max "
       "{:.4f} ms; {:.0f} images/s at the median\n",
@@ -109,8 +115,8 @@ std::string json_of(const InferOptions& options, const trainer::DeployedModel& m
   Json object{{"model", options.model},
               {"network", model.network.name},
               {"images", inference.result.images},
-              {"accuracy", inference.result.accuracy},
-              {"cross_entropy", inference.result.cross_entropy},
+              {"accuracy", inference.has_labels ? Json(inference.result.accuracy) : Json()},
+              {"cross_entropy", inference.has_labels ? Json(inference.result.cross_entropy) : Json()},
               {"batch", options.batch},
               {"latency_ms",
                {{"runs", latency.ms.size()},
@@ -148,6 +154,10 @@ void run_infer(const InferOptions& options, const Streams& streams) {
     base::write_npy(options.logits, std::span<const float>(inference.logits),
                     {rows, inference.logits.size() / rows});
   }
+  if (!options.predictions.empty()) {
+    const auto classes = static_cast<std::size_t>(model.network.nodes.back().output.channels);
+    base::replace_file(options.predictions, predictions_csv(images, inference.logits, classes));
+  }
   if (options.json) {
     streams.out << json_of(options, model, inference) << "\n";
   } else {
@@ -172,6 +182,10 @@ void add_infer_command(CLI::App& program, const Streams& streams) {
       ->check(CLI::NonNegativeNumber);
   command.add_option("--logits", options->logits, "write them, float32 [images, classes]")
       ->type_name("OUT.npy");
+  command
+      .add_option("--predictions", options->predictions,
+                  "write each image's file name or number, its likeliest class and that one's probability")
+      ->type_name("OUT.csv");
   command.add_flag("--json", options->json, "print one JSON object");
   add_onnx_infer_options(command, options->onnx);
   command.callback([options, streams] { run_infer(*options, streams); });

@@ -56,9 +56,9 @@ void add_infer_images_options(CLI::App& command, InferImages& images) {
   command
       .add_option(
           "data", images.data,
-          "of a .bsm: fashion_mnist; a folder with a folder of PNG and JPEG files per class; .npy images "
-          "and .npy labels, or one .npz of both; an HDF5 file; CIFAR-10 .bin files; or IDX images and "
-          "IDX labels")
+          "of a .bsm: fashion_mnist; a folder of PNG and JPEG files, or of a folder of them per class; .npy "
+          "images and, if known, .npy labels, or one .npz of both; an HDF5 file; CIFAR-10 .bin files; or "
+          "IDX images and IDX labels")
       ->type_name("DATA");
   command
       .add_option("--format", images.format,
@@ -86,7 +86,9 @@ trainer::DataPart load_images(const InferImages& images, const trainer::Deployed
        .classes = classes,
        .layout = images.layout == "nhwc" ? trainer::ArrayLayout::nhwc : trainer::ArrayLayout::nchw,
        .preprocessing = model.input.preprocessing,
-       .class_names = model.input.class_names});
+       .class_names = model.input.class_names,
+       .labels_may_lack = true,
+       .keep_file_names = true});
   trainer::Normalization normalization = normalization_of(model, dataset, path);
   const std::string source = dataset.source;
   trainer::DataPart part(std::move(dataset), std::move(normalization), model.input.pad);

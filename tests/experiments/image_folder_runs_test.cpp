@@ -1,9 +1,11 @@
 // Folders of images and NumPy arrays from the configuration to `bitsmith infer`, as a user has them.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "quant/base/file.hpp"
 #include "quant/base/npy.hpp"
 #include "quant/base/random.hpp"
 #include "quant/base/subprocess.hpp"
@@ -57,7 +59,7 @@ class Experiment {
   Experiment() {
     std::ofstream(path("tiny.yaml")) << "seed: 3\n"
                                         "network: {name: cnn_small}\n"
-                                        "train: {epochs: 3, batch: 32, learning_rate: 0.05}\n"
+                                        "train: {epochs: 6, batch: 32, learning_rate: 0.05}\n"
                                         "quantization: {calibration_images: 32}\n"
                                         "ptq: {images: 32, rounding: nearest, bias_correction: none}\n";
   }
@@ -95,7 +97,8 @@ void write_arrays(const Experiment& experiment, const std::string& name, int ima
 BOOST_AUTO_TEST_SUITE(runs_on_image_files)
 
 BOOST_AUTO_TEST_CASE(a_folder_is_trained_on_deployed_and_inferred_from_raw_images) {
-  const std::string preprocessing = "color: gray, resize: [10], crop: [8], validation_images: 80}\n";
+  const std::string preprocessing =
+      "color: gray, resize: [10], crop: [8], validation_images: 80, flip: false}\n";
   const Experiment experiment;
   write_folders(experiment.folder / "train", 320, 1);
   write_folders(experiment.folder / "test", 80, 2);
@@ -128,6 +131,20 @@ BOOST_AUTO_TEST_CASE(a_folder_is_trained_on_deployed_and_inferred_from_raw_image
   const auto said = experiment.says({"infer", experiment.path("a.ptq.bsm"), experiment.path("some")});
   BOOST_TEST(said.exit_code == 2);
   BOOST_TEST(said.err.find("did you mean 'up left'?") != std::string::npos, said.err);
+
+  // A folder of images alone has no labels, but answers.
+  const std::string csv = experiment.path("p.csv"), folder = experiment.path("some/up lift");
+  const json unlabelled =
+      experiment.run({"infer", experiment.path("a.ptq.bsm"), folder, "--predictions", csv});
+  BOOST_TEST(unlabelled["accuracy"].is_null());
+  BOOST_TEST(unlabelled["images"] == 20);
+  const std::string predictions = base::read_file(csv);
+  BOOST_TEST(predictions.starts_with("image,class,probability\r\n\"" + folder + "/10.png\",\"up left\",0."));
+  BOOST_TEST(std::ranges::count(predictions, '\n') == 21);
+  std::filesystem::create_directory(experiment.folder / "none");
+  const auto none = experiment.says({"infer", experiment.path("a.ptq.bsm"), experiment.path("none")});
+  BOOST_TEST(none.exit_code == 2);
+  BOOST_TEST(none.err.find("holds no images") != std::string::npos, none.err);
 }
 
 BOOST_AUTO_TEST_CASE(numpy_arrays_are_trained_on_deployed_and_inferred_from_raw_images) {
@@ -140,7 +157,8 @@ BOOST_AUTO_TEST_CASE(numpy_arrays_are_trained_on_deployed_and_inferred_from_raw_
   std::ofstream(experiment.path("tiny.yaml"), std::ios::app)
       << "data: {format: numpy, layout: nhwc, train_files: " << pair("train")
       << ", test_files: " << pair("test")
-      << ", resize: [8, 8], validation_images: 80, mean: [0.5, 0.4, 0.3], deviation: [0.2, 0.25, 0.3]}\n";
+      << ", resize: [8, 8], validation_images: 80, flip: false, mean: [0.5, 0.4, 0.3], deviation: [0.2, "
+         "0.25, 0.3]}\n";
   experiment.run({"ptq", experiment.path("tiny.yaml"), "--output", experiment.path("a.h5")});
   const std::string model = experiment.path("a.ptq.bsm"), images = experiment.path("test.npy"),
                     labels = experiment.path("test_labels.npy");
@@ -148,9 +166,14 @@ BOOST_AUTO_TEST_CASE(numpy_arrays_are_trained_on_deployed_and_inferred_from_raw_
   const json inferred = experiment.run({"infer", model, images, labels, "--layout", "nhwc", "--batch", "7"});
   BOOST_TEST(inferred["images"] == 80);
   BOOST_TEST(inferred["accuracy"].get<double>() > 0.9);
+  const std::string csv = experiment.path("p.csv");
+  const json unlabelled =
+      experiment.run({"infer", model, images, "--layout", "nhwc", "--images", "3", "--predictions", csv});
+  BOOST_TEST(unlabelled["accuracy"].is_null());
+  BOOST_TEST(base::read_file(csv).find("\r\n\"2\",2,") != std::string::npos);
   for (const std::vector<std::string>& mistake : {std::vector<std::string>{"infer", model, images, labels},
                                                   {"infer", model, images, labels, "--layout", "hwc"},
-                                                  {"infer", model, images, "--layout", "nhwc"},
+                                                  {"infer", model, labels, "--layout", "nhwc"},
                                                   {"infer", model, labels, images, "--layout", "nhwc"},
                                                   {"infer", model, experiment.folder.path().string()}}) {
     const auto said = experiment.says(mistake);

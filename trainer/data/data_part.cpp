@@ -42,6 +42,11 @@ DataPart::DataPart(Dataset dataset, Normalization normalization, int pad)
     for (std::size_t c = 0; c < channels; ++c) border_row_.push_back(normalised(0.0, c));
 }
 
+std::string DataPart::image_name(std::int64_t index) const {
+  const auto row = static_cast<std::size_t>(dataset_.rows[static_cast<std::size_t>(index)]);
+  return dataset_.file_names.empty() ? std::to_string(index) : dataset_.file_names[row];
+}
+
 std::uint64_t DataPart::hash() const {
   base::Hasher hasher;
   hasher.add(trainer::hash(dataset_));

@@ -21,6 +21,9 @@ class DataPart {
   int classes() const { return dataset_.classes; }
   std::int64_t images() const { return dataset_.images(); }
   const std::vector<int>& labels() const { return dataset_.labels; }
+  bool has_labels() const { return dataset_.has_labels; }
+  /// The name of the image's file, or its number.
+  std::string image_name(std::int64_t index) const;
   const std::vector<std::string>& class_names() const { return dataset_.class_names; }
   /// Whether writing an image costs so much that several are better written at once.
   bool is_slow() const { return dataset_.pixels->is_slow(); }

@@ -71,14 +71,20 @@ void for_each_block(const Dataset& dataset, Read&& read,
 Dataset make_dataset(std::shared_ptr<const ImageStore> pixels, std::vector<int> labels, int classes,
                      std::string source) {
   base::require(pixels->images() == static_cast<std::int64_t>(labels.size()), "as many labels as images");
-  Dataset dataset{
-      std::move(pixels), std::vector<int>(labels.size()), std::move(labels), classes, std::move(source), {}};
+  Dataset dataset;
+  dataset.pixels = std::move(pixels);
+  dataset.rows.resize(labels.size());
+  dataset.labels = std::move(labels);
+  dataset.classes = classes;
+  dataset.source = std::move(source);
   std::iota(dataset.rows.begin(), dataset.rows.end(), 0);
   return dataset;
 }
 
 Dataset select(const Dataset& dataset, std::span<const int> indices) {
-  Dataset part{dataset.pixels, {}, {}, dataset.classes, dataset.source, dataset.class_names};
+  Dataset part = dataset;
+  part.rows.clear();
+  part.labels.clear();
   part.rows.reserve(indices.size());
   part.labels.reserve(indices.size());
   for (const int index : indices) {

@@ -19,6 +19,9 @@ struct Dataset {
   int classes = 0;
   std::string source;                         ///< where it came from, for messages
   std::vector<std::string> class_names = {};  ///< by label; empty where the format has none
+  bool has_labels = true;                     ///< false: `labels` are zeros that mean nothing
+  std::vector<std::string> file_names =
+      {};  ///< by row of the store, where every image has a file and they were asked for
 
   std::int64_t images() const { return static_cast<std::int64_t>(labels.size()); }
   const quant::Shape& shape() const { return pixels->shape(); }

@@ -136,7 +136,8 @@ std::optional<quant::Shape> usual_shape(const std::vector<fs::path>& files,
 Dataset load_image_folder(std::span<const std::string> files, const ReadOptions& options) {
   if (files.empty())
     throw base::UserError("format folder needs at least one folder, with a folder of images per class in it");
-  ImageFolder listed = list_image_folder(files, options.class_names);
+  const bool has_labels = !options.labels_may_lack || has_class_folders(files);
+  ImageFolder listed = has_labels ? list_class_folders(files, options.class_names) : list_images(files);
   // Where nothing can be read, the pass below says why of every file.
   const Preparer preparer(options.preprocessing,
                           usual_shape(listed.files, options.preprocessing).value_or(quant::Shape{1, 1, 1}));
@@ -157,13 +158,18 @@ Dataset load_image_folder(std::span<const std::string> files, const ReadOptions&
   });
   if (std::ranges::any_of(reasons, [](const std::string& reason) { return !reason.empty(); }))
     refuse(listed.files, reasons);
-  const int classes = static_cast<int>(listed.classes.size());
+  const int classes = has_labels ? static_cast<int>(listed.classes.size()) : options.classes;
+  std::vector<std::string> names;
+  if (options.keep_file_names)
+    for (const fs::path& file : listed.files) names.push_back(base::printable(file.string()));
   auto store = keep ? images_in_memory(preparer.shape(), std::move(pixels))
                     : std::make_shared<FolderStore>(preparer, std::move(listed.files));
   Dataset dataset =
       make_dataset(std::move(store), std::move(listed.labels), classes,
                    files.size() == 1 ? files[0] : fmt::format("{} .. {}", files.front(), files.back()));
-  dataset.class_names = std::move(listed.classes);
+  dataset.class_names = has_labels ? std::move(listed.classes) : options.class_names;
+  dataset.has_labels = has_labels;
+  dataset.file_names = std::move(names);
   return dataset;
 }
 

@@ -80,7 +80,24 @@ void refuse_empty(const std::map<std::string, std::vector<fs::path>>& found,
 
 }  // namespace
 
-ImageFolder list_image_folder(std::span<const std::string> folders, const std::vector<std::string>& classes) {
+bool has_class_folders(std::span<const std::string> folders) {
+  return std::ranges::any_of(
+      folders, [](const std::string& folder) { return std::ranges::any_of(entries_of(folder), is_folder); });
+}
+
+ImageFolder list_images(std::span<const std::string> folders) {
+  ImageFolder listed;
+  for (const std::string& folder : folders) {
+    const std::vector<fs::path> images = entries_of(folder);
+    if (images.empty()) throw base::UserError(fmt::format("{}: holds no images", shown(folder)));
+    listed.files.insert(listed.files.end(), images.begin(), images.end());
+  }
+  listed.labels.assign(listed.files.size(), 0);
+  return listed;
+}
+
+ImageFolder list_class_folders(std::span<const std::string> folders,
+                               const std::vector<std::string>& classes) {
   const auto found = images_by_class(folders);
   refuse_empty(found, folders);
   ImageFolder listed;

@@ -22,6 +22,13 @@ struct ImageFolder {
 ///
 /// Throws UserError (which path): a folder that cannot be read, one without class folders, class folders
 /// without images or with folders in them, a class that is not among the given ones, fewer than two classes.
-ImageFolder list_image_folder(std::span<const std::string> folders, const std::vector<std::string>& classes);
+ImageFolder list_class_folders(std::span<const std::string> folders, const std::vector<std::string>& classes);
+
+/// Whether one of the folders has a folder in it.
+bool has_class_folders(std::span<const std::string> folders);
+
+/// The images that lie in the folders themselves, folder by folder, sorted by the bytes of their names;
+/// labels are 0, and there are no classes. Throws UserError for a folder that cannot be read or has no files.
+ImageFolder list_images(std::span<const std::string> folders);
 
 }  // namespace bitsmith::trainer

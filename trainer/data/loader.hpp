@@ -24,6 +24,8 @@ struct ReadOptions {
   ArrayLayout layout = ArrayLayout::nchw;  ///< of the images of format numpy
   Preprocessing preprocessing = {};
   std::vector<std::string> class_names = {};  ///< of the test role: the training files', where they have any
+  bool labels_may_lack = false;  ///< folders without classes and arrays of images alone are read as well
+  bool keep_file_names = false;  ///< Dataset::file_names
 };
 
 /// One file format. `load` throws UserError (path, what is wrong) and may leave `classes` at 0: then it is

@@ -106,16 +106,20 @@ Dataset of_archive(const std::string& path, ArrayLayout layout) {
 Dataset load_numpy_images(std::span<const std::string> files, const ReadOptions& options) {
   const bool archive = files.size() == 1 && !files[0].ends_with(".npy");
   if (archive) return of_archive(files[0], options.layout);
-  if (files.size() != 2)
+  const bool has_labels = !(options.labels_may_lack && files.size() == 1);
+  if (has_labels && files.size() != 2)
     throw base::UserError(fmt::format(
         "format numpy needs two .npy files, the images and their labels, or one .npz archive; got {}",
         files.size()));
   auto store = images_of_npy(files[0], options);
-  auto labels = labels_of(base::read_npy(files[1]));
+  auto labels = has_labels ? labels_of(base::read_npy(files[1]))
+                           : std::vector<int>(static_cast<std::size_t>(store->images()));
   if (store->images() != static_cast<std::int64_t>(labels.size()))
     throw base::UserError(fmt::format("{} holds {} images, but {} holds {} labels", files[0], store->images(),
                                       files[1], labels.size()));
-  return make_dataset(std::move(store), std::move(labels), 0, files[0]);
+  Dataset dataset = make_dataset(std::move(store), std::move(labels), 0, files[0]);
+  dataset.has_labels = has_labels;
+  return dataset;
 }
 
 }  // namespace bitsmith::trainer

@@ -174,6 +174,30 @@ BOOST_AUTO_TEST_CASE(random_damage_gives_an_array_or_an_error) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_header_is_read_without_what_follows) {
+  const TemporaryFolder folder;
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};
+  write_npy<float>(folder / "x.npy", values, {2, 3});
+  const NpyFile header = read_npy_header(folder / "x.npy");
+  BOOST_TEST(header.type_name() == "float32");
+  BOOST_TEST(header.shape == (std::vector<std::uint64_t>{2, 3}), boost::test_tools::per_element());
+  BOOST_TEST(!header.fortran_order);
+  BOOST_TEST(header.offset + 24 == std::filesystem::file_size(folder / "x.npy"));
+  std::filesystem::resize_file(folder / "x.npy", header.offset + 23);
+  BOOST_CHECK_EXCEPTION(read_npy_header(folder / "x.npy"), UserError,
+                        message_has("x.npy", "but 23 bytes follow"));
+  std::filesystem::resize_file(folder / "x.npy", 50);
+  BOOST_CHECK_EXCEPTION(read_npy_header(folder / "x.npy"), UserError,
+                        message_has("x.npy", "truncated in its header"));
+  BOOST_CHECK_THROW(read_npy_header(folder / "none.npy"), UserError);
+  // Larger than what is ever loaded, and mostly a hole.
+  const std::uint64_t bytes = kMaxNpyBytes + 1;
+  const std::string large = npy(header_of("|u1", "(" + std::to_string(bytes) + ",)"), "");
+  std::ofstream(folder / "large.npy", std::ios::binary) << large;
+  std::filesystem::resize_file(folder / "large.npy", large.size() + bytes);
+  BOOST_TEST(read_npy_header(folder / "large.npy").shape[0] == bytes);
+}
+
 BOOST_AUTO_TEST_CASE(an_npz_archive_gives_its_arrays_by_name_stored_or_deflated) {
   const TemporaryFolder folder;
   const std::vector<float> weight{1, 2, 3, 4};

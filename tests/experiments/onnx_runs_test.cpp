@@ -1,0 +1,107 @@
+// Networks that come as ONNX files through a whole experiment, and out again.
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "quant/base/file.hpp"
+#include "tests/experiments/experiment.hpp"
+#include "trainer/onnx/file.hpp"
+
+using namespace bitsmith;
+using nlohmann::json;
+using tests::kTimeout_s;
+
+namespace {
+
+/// A trained network as an ONNX file, and a configuration that searches it.
+class Imported : public tests::Experiment {
+ public:
+  Imported() {
+    const auto trained = says({"train", "--quiet", "--output", output("first.h5")});
+    BOOST_REQUIRE_MESSAGE(trained.exit_code == 0, trained.err);
+    const auto exported = base::run_process(
+        {BITSMITH_EXECUTABLE, "export", output("tiny.yaml"), "--checkpoint",
+         (folder / "first.work" / "trained.h5").string(), "--format", "fp32", "--output", output("net.onnx")},
+        "", kTimeout_s);
+    BOOST_REQUIRE_MESSAGE(exported.exit_code == 0, exported.err);
+    std::string text = base::read_file(output("tiny.yaml"));
+    const auto replace = [&](const std::string& what, const std::string& with) {
+      const auto at = text.find(what);
+      BOOST_REQUIRE(at != std::string::npos);
+      text.replace(at, what.size(), with);
+    };
+    replace("network: {name: cnn_small}", "network: {model: " + output("net.onnx") + "}");
+    replace("finetune_steps: 2, batch: 32", "batch: 32");
+    replace("finetune: {epochs: 1, batch: 32}", "finetune: {batch: 32}");
+    std::ofstream(output("imported.yaml")) << text;
+  }
+  base::ProcessResult imported(std::vector<std::string> words) const {
+    words.insert(words.begin() + 1, output("imported.yaml"));
+    words.insert(words.begin(), BITSMITH_EXECUTABLE);
+    return base::run_process(words, "", kTimeout_s);
+  }
+};
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(onnx_runs)
+
+BOOST_AUTO_TEST_CASE(an_imported_network_is_searched_without_training_exported_and_verified) {
+  const Imported experiment;
+  const auto checked = experiment.imported({"check", "--json"});
+  BOOST_REQUIRE_MESSAGE(checked.exit_code == 0, checked.err);
+  const json valid = json::parse(checked.out);
+  BOOST_TEST(valid["expected_seconds"]["train"] == 0.0);
+  BOOST_TEST(valid["expected_seconds"]["search"].get<double>() > 0);
+
+  const auto ran = experiment.imported({"run", "--output", experiment.output("b.h5"), "--json"});
+  BOOST_REQUIRE_MESSAGE(ran.exit_code == 0, ran.err);
+  const json results = json::parse(ran.out);
+  BOOST_TEST(results["training"].empty());
+  BOOST_TEST(results["winner"]["agreement"].get<double>() >= 0.99);
+
+  const auto exported = base::run_process({BITSMITH_EXECUTABLE, "export", experiment.output("b.bsm"),
+                                           "--format", "qdq", "--output", experiment.output("b.onnx")},
+                                          "", kTimeout_s);
+  BOOST_REQUIRE_MESSAGE(exported.exit_code == 0, exported.err);
+  BOOST_TEST(trainer::onnx::read_model(experiment.output("b.onnx")).graph.nodes.size() > 10u);
+
+  const auto verified = base::run_process(
+      {BITSMITH_EXECUTABLE, "verify", experiment.output("b.h5"), "--random", "2", "--rounds", "1", "--json"},
+      "", kTimeout_s);
+  BOOST_TEST(verified.exit_code == 0, verified.err);
+}
+
+BOOST_AUTO_TEST_CASE(an_imported_network_can_be_trained_on_and_quantized_by_the_other_commands) {
+  const Imported experiment;
+  const auto trained =
+      experiment.imported({"train", "--output", experiment.output("c.h5"), "--quiet", "--json", "--set",
+                           "network.trained=false", "--set", "train.epochs=1"});
+  BOOST_REQUIRE_MESSAGE(trained.exit_code == 0, trained.err);
+  BOOST_TEST(json::parse(trained.out)["training"].size() == 1u);
+  for (const std::string command : {"ptq", "qat"}) {
+    const auto result = experiment.imported({command, "--output", experiment.output(command + ".h5"),
+                                             "--quiet", "--json", "--set", "finetune.epochs=1"});
+    BOOST_TEST(result.exit_code == 0, result.err);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_model_that_changes_or_does_not_fit_is_told) {
+  const Imported experiment;
+  const auto missing =
+      experiment.imported({"check", "--set", "network.model=" + experiment.output("none.onnx")});
+  BOOST_TEST(missing.exit_code == 2);
+  BOOST_TEST(has(missing.err, "network.model"), missing.err);
+  BOOST_TEST(has(missing.err, "none.onnx"), missing.err);
+  const auto both = experiment.imported({"check", "--set", "network.name=resnet8"});
+  BOOST_TEST(both.exit_code == 2);
+  BOOST_TEST(has(both.err, "give one of network.name, network.file and network.model"), both.err);
+  const auto of_another = experiment.says({"check", "--set", "network.trained=false"});
+  BOOST_TEST(of_another.exit_code == 2);
+  BOOST_TEST(has(of_another.err, "network.trained"), of_another.err);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
