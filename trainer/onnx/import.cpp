@@ -146,11 +146,11 @@ ImportedNetwork Importer::run() {
 
   std::vector<std::string> problems;
   for (const Node* node : live) {
-    if (find_row(*node) == nullptr && find_operator(node->domain, node->op) == nullptr)
+    if (find_row(*node) == nullptr && find_operator(node->domain, node->op) == nullptr) {
       problems.push_back(fmt::format("{}: this operator is not known{}", node->title(),
                                      node->domain.empty() ? "" : " (domain " + node->domain + ")"));
-  }
-  for (const Node* node : live) {
+      continue;
+    }
     // What reads the output of something unsupported cannot be judged.
     if (std::ranges::any_of(
             node->inputs, [&](const std::string& name) { return !name.empty() && !values_.contains(name); }))

@@ -46,7 +46,8 @@ void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, 
       ImportedValue same = value;
       return give(node, std::move(same));
     }
-    return scale_by(node, value, std::vector<float>(summands.size(), factor), std::move(summands));
+    std::vector<float> factors(summands.size(), factor);
+    return scale_by(node, value, std::move(factors), std::move(summands));
   }
   std::vector<float> all = per_element(constant, value.layout, net_->shape(value.node));
   if (all.empty() || factor != 1)
