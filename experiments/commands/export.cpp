@@ -42,6 +42,10 @@ struct ExportedFile {
 
 trainer::onnx::ExportNames names_of(const ExportSource& source, const std::string& format) {
   trainer::onnx::ExportNames names;
+  names.input = source.input_name;
+  names.output = source.output_name;
+  for (const auto& entry : source.metadata)
+    if (!entry.first.starts_with("bitsmith.")) names.metadata.push_back(entry);
   names.producer_version = hwmodels::current_provenance().program;
   const auto tell = [&](const std::string& key, std::string value) {
     if (!value.empty()) names.metadata.emplace_back("bitsmith." + key, std::move(value));
@@ -98,7 +102,8 @@ constexpr FormatRow formats[] = {
      }},
     {"aimet", false, "the same as AIMET's encodings, for the ONNX file of fp32",
      [](const ExportSource& source) {
-       trainer::onnx::AimetEncodings encodings = trainer::onnx::aimet_encodings(*source.deployed);
+       trainer::onnx::AimetEncodings encodings =
+           trainer::onnx::aimet_encodings(*source.deployed, names_of(source, "aimet"));
        return ExportedFile{std::move(encodings.json), 0, 0, std::move(encodings.left_out)};
      }},
 };

@@ -17,6 +17,7 @@
 #include "trainer/checkpoint.hpp"
 #include "trainer/data/data.hpp"
 #include "trainer/model_file.hpp"
+#include "trainer/onnx/import.hpp"
 #include "trainer/qat.hpp"
 
 namespace bitsmith::experiments {
@@ -118,6 +119,7 @@ class ConfiguredNetwork {
     load();
     const quant::Policy policy = chosen_policy();
     ExportSource source;
+    keep_names(source);
     source.input = {data_.train().normalization(), config_.data.pad};
     if (!policy.layers.empty()) name_policy(policy, source);
     if (request_.fp32) {
@@ -135,6 +137,15 @@ class ConfiguredNetwork {
       trainer::load_trained(request_.checkpoint, network_);
     else
       load_network(config_, data_, network_);
+  }
+
+  void keep_names(ExportSource& source) const {
+    if (config_.network.model.empty()) return;
+    trainer::onnx::ImportedNetwork imported =
+        trainer::onnx::import_file(config_.network.model, data_.shape());
+    source.input_name = std::move(imported.input_name);
+    source.output_name = std::move(imported.output_name);
+    source.metadata = std::move(imported.metadata);
   }
 
   /// Applies it, where the network does not compute under it already.

@@ -28,6 +28,9 @@ struct ExportSource {
   std::string policy_hash;  ///< likewise
   trainer::InputForm input;
   std::vector<std::pair<std::string, std::string>> provenance;
+  // Of an imported network: what its file calls them, and says of itself.
+  std::string input_name = "input", output_name = "output";
+  std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 /// Finds it. Nothing is trained; a policy for a network that was not trained under one is applied as `ptq`

@@ -65,11 +65,13 @@ void take_curves(const trainer::TrainState& state, TrainedNetwork& trained) {
 }
 
 /// What the configuration gives trained weights in; whether it does.
-bool load_given(const Config& config, trainer::Network& network) {
+bool load_given(const Config& config, quant::Shape input, trainer::Network& network) {
   if (!config.network.weights.empty())
     trainer::import_weights(config.network.weights, network);
   else if (!config.network.checkpoint.empty())
     trainer::load_trained(config.network.checkpoint, network);
+  else if (!config.network.model.empty() && config.network.trained)
+    trainer::onnx::put_numbers(trainer::onnx::import_file(config.network.model, input), network);
   else
     return false;
   return true;
@@ -78,7 +80,7 @@ bool load_given(const Config& config, trainer::Network& network) {
 }  // namespace
 
 void load_network(const Config& config, const trainer::Data& data, trainer::Network& network) {
-  if (load_given(config, network)) return;
+  if (load_given(config, data.shape(), network)) return;
   std::filesystem::path file = config.output;
   file = file.replace_extension(".work") / "trained.h5";
   const char* advice = "train it first (bitsmith train), or give a checkpoint";
@@ -97,12 +99,9 @@ TrainedNetwork obtain_network(const Config& config, const trainer::Data& data, c
   TrainedNetwork trained{
       trainer::Network(info, base::derive_seed(seed, "weights"), config.train.shards), {}, {}};
   trainer::Network& network = trained.network;
-  if (load_given(config, network)) return trained;
-
-  if (!config.network.model.empty()) {
+  if (load_given(config, data.shape(), network)) return trained;
+  if (!config.network.model.empty())
     trainer::onnx::put_numbers(trainer::onnx::import_file(config.network.model, data.shape()), network);
-    if (config.network.trained) return trained;
-  }
 
   const std::string identity = training_identity(config, data);
   const auto file = workspace.trained();

@@ -221,6 +221,27 @@ BOOST_AUTO_TEST_CASE(what_a_run_leaves_is_exported_in_every_format) {
   BOOST_TEST(
       (calibrated.graph.initializers.at("fc.bias").bytes != qdq.graph.initializers.at("fc.bias").bytes));
 
+  // An imported network keeps its names and what its file says.
+  trainer::onnx::Model named = fp32;
+  for (auto& node : named.graph.nodes) {
+    std::ranges::replace(node.inputs, "input", "pixels");
+    std::ranges::replace(node.outputs, "output", "scores");
+  }
+  named.graph.inputs[0].name = "pixels";
+  named.graph.outputs[0].name = "scores";
+  named.metadata.emplace_back("author", "someone");
+  trainer::onnx::write_model(named, exports.output("named.onnx"));
+  const std::vector<std::string> imported{"--set", output, "--set",
+                                          "network={model: " + exports.output("named.onnx") + "}"};
+  exports.report("tiny.yaml", "fp32", "kept.onnx", imported);
+  const trainer::onnx::Model kept = exports.model("kept.onnx");
+  BOOST_TEST(kept.graph.inputs[0].name == "pixels");
+  BOOST_TEST(kept.graph.outputs[0].name == "scores");
+  BOOST_TEST(metadata(kept, "author") == "someone");
+  BOOST_TEST(metadata(kept, "bitsmith.policy_hash") == "");
+  BOOST_TEST(
+      (kept.graph.initializers.at("conv2.weight").bytes == fp32.graph.initializers.at("conv2.weight").bytes));
+
   // What is wrong is told, and nothing is written.
   exports.refused("none.bsm", {}, "there is no such file");
   exports.refused("test.h5", {}, "is no file of results; a checkpoint goes with its configuration");
