@@ -69,6 +69,8 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
   // What rules between keys do not allow together: the round trip is about single fields.
   changed.network.name = "vgg_small";
   changed.network.file.clear();
+  changed.network.model.clear();
+  changed.network.trained = true;
   changed.network.description.clear();
   changed.network.checkpoint.clear();
   changed.ptq.policy.clear();
@@ -94,6 +96,7 @@ BOOST_AUTO_TEST_CASE(every_field_survives_dump_and_parse) {
   changed.evaluator.builtin = {};
   changed.quantization.weight_calibration = bitsmith::quant::Calibration::kl;
   changed.data.train_images = 0;
+  changed.data.format = bitsmith::trainer::DataFormat::numpy;
   const std::string text = dump_config(changed);
   BOOST_TEST(dump_config(parse_config(text, "dump")) == text);
 }

@@ -100,9 +100,8 @@ BOOST_AUTO_TEST_CASE(data_files_fit_their_format) {
              "one value per "
              "channel, or neither");
   BOOST_TEST(problems_of(minimal_config + "data: {format: cifar10}\n").size() == 2u);
-  BOOST_TEST(
-      problem_of("data: {format: folder, train_files: [a]}\n") ==
-      "c.yaml:3:16: data.test_files: got no folders as data.test_files; format folder needs at least one");
+  BOOST_TEST(problem_of("data: {format: folder, train_files: [a]}\n") ==
+             "c.yaml:3:8: data.format: got no folders as data.test_files; format folder needs at least one");
   BOOST_TEST(
       problem_of("data: {format: numpy, train_files: [a.npz], test_files: [a.npy, b.npy, c.npy]}\n") ==
       "c.yaml:3:45: data.test_files: got 3 files as data.test_files; format numpy needs two .npy, images "
