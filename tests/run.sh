@@ -31,6 +31,7 @@ done
 
 if ((slow)); then
   cmake --preset asan && cmake --build build-asan && ctest --preset asan
+  BITSMITH_SLOW=1 build/bin/experiments_tests -t onnx_networks  # profiles of all networks
   experiments/quickstart.sh --output build/slow/quickstart.h5
   experiments/ptq_study.sh
   experiments/qat_study.sh "1 2 3" build/slow/qat_study

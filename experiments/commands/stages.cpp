@@ -73,6 +73,8 @@ void add_stage_commands(CLI::App& program, const Streams& streams) {
     command.callback([&stage, options, streams] {
       if (!options->layers.list.empty() || !options->layers.network.network.empty())
         return profile_layers(options->layers, options->json, options->quiet, streams);
+      if (!options->layers.host.table.empty())
+        throw base::UserError("profile: --table requires --layers or --network");
       if (stage.until == Stage::profile && options->config.file.empty())
         throw base::UserError(
             "profile: what? Give a configuration (CONFIG), or a list of layers (--layers LAYERS.tsv --table "

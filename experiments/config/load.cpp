@@ -1,11 +1,10 @@
 #include "experiments/config/load.hpp"
 
-#include <fmt/format.h>
-
 #include <sstream>
 
 #include "experiments/config/field_reader.hpp"
 #include "experiments/config/fields.hpp"
+#include "experiments/config/network.hpp"
 #include "experiments/config/rules.hpp"
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
@@ -29,16 +28,11 @@ void read_description(NetworkOptions& network, Places& places) {
   }
 }
 
-/// Results bring the hash with them: of another file they know nothing.
+/// Results bring the hash with them; whoever builds the network compares it with the file's.
 void identify_model(NetworkOptions& network, Places& places) {
-  if (network.model.empty() || places.has_problem("network.model")) return;
+  if (network.model.empty() || !network.description.empty() || places.has_problem("network.model")) return;
   try {
-    const std::string found =
-        fmt::format("onnx {:016x}", trainer::onnx::content_hash(trainer::onnx::read_model(network.model)));
-    if (!network.description.empty() && network.description != found)
-      throw base::UserError(fmt::format("{} is another model now ({}) than it was ({})", network.model, found,
-                                        network.description));
-    network.description = found;
+    network.description = model_identity(trainer::onnx::read_model(network.model));
   } catch (const base::UserError& error) {
     std::istringstream lines(error.what());
     for (std::string line; std::getline(lines, line);) places.problem("network.model", line);

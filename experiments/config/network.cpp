@@ -5,13 +5,19 @@
 #include "quant/base/error.hpp"
 #include "quant/integer_joins.hpp"
 #include "trainer/networks/description.hpp"
+#include "trainer/onnx/file.hpp"
 #include "trainer/onnx/import.hpp"
 
 namespace bitsmith::experiments {
 namespace {
 
 quant::NetworkInfo imported(const NetworkOptions& options, quant::Shape input, int classes) {
-  const quant::NetworkInfo info = trainer::onnx::import_file(options.model, input).info;
+  const trainer::onnx::Model model = trainer::onnx::read_model(options.model);
+  const std::string identity = model_identity(model);
+  if (!options.description.empty() && identity != options.description)
+    throw base::UserError(fmt::format("{}: it is another model now ({}) than it was ({})", options.model,
+                                      identity, options.description));
+  const quant::NetworkInfo info = trainer::onnx::import_model(model, options.model, input).info;
   const quant::Shape& output = info.nodes.back().output;
   if (output.pixels() != 1 || output.channels < classes)
     throw base::UserError(
@@ -21,6 +27,10 @@ quant::NetworkInfo imported(const NetworkOptions& options, quant::Shape input, i
 }
 
 }  // namespace
+
+std::string model_identity(const trainer::onnx::Model& model) {
+  return fmt::format("onnx {:016x}", trainer::onnx::content_hash(model));
+}
 
 quant::NetworkInfo build_network(const NetworkOptions& options, quant::Shape input, int classes) {
   if (!options.model.empty()) return imported(options, input, classes);

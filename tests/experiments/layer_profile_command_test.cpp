@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(mistakes_are_told_and_nothing_is_made) {
   const std::string config = BITSMITH_SOURCE_DIR "/configs/smoke.yaml";
   check_refused({"profile"}, "a configuration (CONFIG), or a list of layers (--layers");
   check_refused({"profile", "--table", files.table}, "--table requires --layers");
-  check_refused({"profile", config, "--batch", "2"}, "--batch requires --layers");
+  check_refused({"profile", config, "--batch", "2"}, "--batch requires --table");
   check_refused({"profile", "--layers", files.list}, "--layers requires --table");
   check_refused({"profile", config, "--layers", files.list, "--table", files.table}, "excludes");
   check_refused(files.words({"--set", "seed=1"}), "excludes");

@@ -24,7 +24,14 @@ constexpr const char* kNetworks[] = {"resnet18",           "resnet50",          
                                      "mobilenet_v3_small", "shufflenet_v2_x1_0", "squeezenet1_1",
                                      "efficientnet_b0",    "regnet_y_400mf",     "vgg11_bn",
                                      "densenet121",        "googlenet"};
-constexpr double kTimeout_s = 600, kTolerance = 1e-4;
+constexpr double kTimeout_s = 900, kTolerance = 1e-4;
+
+/// Measuring every kernel of a large network is minutes: of these always, of all with BITSMITH_SLOW
+/// (tests/run.sh --slow).
+bool is_profiled(const std::string& name) {
+  return std::getenv("BITSMITH_SLOW") != nullptr || name == "resnet18" || name == "mobilenet_v3_small" ||
+         name == "shufflenet_v2_x1_0";
+}
 
 base::ProcessResult bitsmith_says(std::vector<std::string> words) {
   words.insert(words.begin(), BITSMITH_EXECUTABLE);
@@ -89,6 +96,7 @@ BOOST_AUTO_TEST_CASE(networks_of_torchvision_compute_what_onnx_runtime_computes)
       BOOST_TEST((found == counted));
       const std::size_t layers = found.size();
 
+      if (!is_profiled(name)) continue;
       const auto profile =
           bitsmith_says({"profile", "--network", model, "--table", (folder / "t.h5").string(), "--samples",
                          "3", "--sample-ms", "0.01", "--json"});

@@ -96,6 +96,21 @@ BOOST_AUTO_TEST_CASE(a_model_that_changes_or_does_not_fit_is_told) {
   BOOST_TEST(missing.exit_code == 2);
   BOOST_TEST(has(missing.err, "network.model"), missing.err);
   BOOST_TEST(has(missing.err, "none.onnx"), missing.err);
+  // Results stand alone; another file of the name is another model.
+  const auto dumped = experiment.imported({"check", "--resolved"});
+  std::ofstream(experiment.output("dumped.yaml")) << dumped.out;
+  std::string bytes = base::read_file(experiment.output("net.onnx"));
+  std::filesystem::remove(experiment.output("net.onnx"));
+  const auto checked = [&] {
+    return base::run_process({BITSMITH_EXECUTABLE, "check", experiment.output("dumped.yaml")}, "",
+                             kTimeout_s);
+  };
+  BOOST_TEST(checked().exit_code == 0);
+  auto model = trainer::onnx::parse_model(bytes, "net", ".");
+  model.graph.initializers.begin()->second.bytes[0] ^= std::byte{1};
+  trainer::onnx::write_model(model, experiment.output("net.onnx"));
+  BOOST_TEST(has(checked().out, "is another model now"), checked().out);
+
   const auto both = experiment.imported({"check", "--set", "network.name=resnet8"});
   BOOST_TEST(both.exit_code == 2);
   BOOST_TEST(has(both.err, "give one of network.name, network.file and network.model"), both.err);

@@ -175,10 +175,10 @@ BOOST_AUTO_TEST_CASE(a_described_network_is_read_with_its_configuration_and_kept
   BOOST_TEST(problems_of(config).at(0).starts_with("c.yaml:1:11: network.file: "));
 
   BOOST_TEST(problem_of("", {"network.file=x.yaml"})
-                 .ends_with("network.file: give network.name or network.file, not both"));
+                 .ends_with("network.file: give one of network.name, network.file and network.model"));
   BOOST_TEST(problems_of("network: {name: ''}\nconstraint: {size: 0.5x}\n").at(0) ==
              "c.yaml:1:11: network.name: give network.name, a built-in network, or network.file, which "
-             "describes one");
+             "describes one, or network.model, an ONNX file");
 }
 
 BOOST_AUTO_TEST_CASE(what_has_no_default_is_required) {
