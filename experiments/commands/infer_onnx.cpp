@@ -110,17 +110,30 @@ struct Measured {
   std::vector<double> ms;  ///< ascending
 };
 
+/// The file's own scales of inputs in place of those that were found.
+void take_scales(const onnx::ImportedNetwork& imported, trainer::CalibrationTable& table) {
+  for (std::size_t i = 0; i < imported.info.layers.size(); ++i) {
+    const auto found = imported.bits.find(imported.info.layers[i].name);
+    if (found == imported.bits.end() || found->second.activation_bits > 8) continue;
+    if (found->second.activation_scale > 0)
+      table.set(static_cast<int>(i), found->second.activation_bits, found->second.activation_scale);
+  }
+}
+
 struct Deployed {
   trainer::Network network;
   quant::Plan plan;
   Deployed(const onnx::ImportedNetwork& imported, const std::string& policy, const trainer::Tensor& images)
       : network(imported.info, 1) {
     onnx::put_numbers(imported, network);
-    const quant::Policy chosen = policy_argument(network.info(), policy.empty() ? "fp32" : policy);
+    const quant::Policy chosen =
+        policy.empty() ? onnx::imported_policy(imported) : policy_argument(network.info(), policy);
     if (chosen.quantizes()) {
       trainer::TensorSource source(images, std::vector<int>(static_cast<std::size_t>(images.batch()), 0), 2,
                                    std::min(images.batch(), 32));
-      trainer::apply_policy(network, chosen, trainer::calibrate(network, source, {}), {});
+      trainer::CalibrationTable table = trainer::calibrate(network, source, {});
+      if (policy.empty()) take_scales(imported, table);
+      trainer::apply_policy(network, chosen, table, {});
     }
     plan = quant::lower(network.info(), chosen);
   }
@@ -192,8 +205,8 @@ void add_onnx_infer_options(CLI::App& command, OnnxInferOptions& options) {
   command
       .add_option(
           "--policy", options.policy,
-          "of an ONNX model: run it in integers, a policy file or uniform:BITS; scales are calibrated on the "
-          "arrays given")
+          "of an ONNX model: run it in integers, a policy file or uniform:BITS, with scales calibrated on "
+          "the arrays given; without one it runs as the file says, in fp32 or under its quantizers")
       ->type_name("POLICY");
   command.add_flag("--bench", options.bench, "of an ONNX model: time it on one thread, on random images");
   command.add_option("--runs", options.runs, fmt::format("of --bench: how many, 1 to {} (20)", kMostRuns))

@@ -232,6 +232,19 @@ ImportedNetwork import_file(const std::filesystem::path& file, std::optional<qua
   return import_model(read_model(file), file.string(), input);
 }
 
+quant::Policy imported_policy(const ImportedNetwork& imported) {
+  quant::Policy policy = quant::uniform_policy(imported.info, {quant::kFloatBits, quant::kFloatBits});
+  for (std::size_t i = 0; i < policy.layers.size(); ++i) {
+    const auto found = imported.bits.find(imported.info.layers[i].name);
+    if (found == imported.bits.end()) continue;
+    const ImportedBits& bits = found->second;
+    if (bits.weight_bits > 8) continue;  // activations alone: no kernel multiplies real weights by integers
+    policy.layers[i] = {bits.weight_bits,
+                        bits.activation_bits > 8 ? quant::kFloatBits : bits.activation_bits};
+  }
+  return policy;
+}
+
 void put_numbers(const ImportedNetwork& imported, Network& network) {
   const auto put = [&](const std::string& name, std::vector<float>& to) {
     const auto found = imported.numbers.find(name);

@@ -49,6 +49,9 @@ ImportedNetwork import_model(const Model& model, const std::string& source,
 ImportedNetwork import_file(const std::filesystem::path& file,
                             std::optional<quant::Shape> input = std::nullopt);
 
+/// The bits that pairs of quantizers give the layers; fp32 for layers behind none.
+quant::Policy imported_policy(const ImportedNetwork& imported);
+
 /// Puts the imported numbers into a network of that description.
 void put_numbers(const ImportedNetwork& imported, Network& network);
 

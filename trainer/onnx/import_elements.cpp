@@ -156,8 +156,8 @@ void Importer::unary(const onnx::Node& node) {
 void Importer::clip(const onnx::Node& node) {
   float low = node.real("min", -kInfinity), high = node.real("max", kInfinity);
   if (model_.opset >= 11) {
-    if (has_input(node, 1)) low = reals(node, 1).at(0);
-    if (has_input(node, 2)) high = reals(node, 2).at(0);
+    if (has_input(node, 1)) low = scalar(node, 1);
+    if (has_input(node, 2)) high = scalar(node, 2);
   }
   const ImportedValue x = settled(node, 0);
   const std::string name = name_for(node);
@@ -189,19 +189,10 @@ void Importer::softmax(const onnx::Node& node) {
     for (int d = static_cast<int>(axis) + 1; d < rank; ++d)
       if (x.layout.size(d) != 1)
         throw Unsupported{"before opset 13 it is over all dimensions from its axis on"};
-  const auto& dim = x.layout.dims[static_cast<std::size_t>(axis)];
-  // The innermost channels, in each run of them.
-  std::int64_t run = 1;
-  for (int atom : dim) {
-    if (x.layout.atoms[static_cast<std::size_t>(atom)].axis != Atom::Axis::channel)
-      throw Unsupported{"it is supported over channels"};
-    run *= x.layout.atoms[static_cast<std::size_t>(atom)].size;
-  }
-  const std::int64_t channels = x.layout.channels();
-  const bool innermost =
-      dim.empty() ? channels == 1 : dim.back() == static_cast<int>(x.layout.atoms.size()) - 1;
-  if (!innermost || run < 1) throw Unsupported{"it is supported over the innermost channels"};
-  give(node, net_->softmax(name_for(node), x.node, static_cast<int>(channels / run)), x.layout);
+  if (!x.layout.is_innermost(static_cast<int>(axis)))
+    throw Unsupported{"it is supported over the innermost channels"};
+  const std::int64_t runs = x.layout.channels() / x.layout.size(static_cast<int>(axis));
+  give(node, net_->softmax(name_for(node), x.node, static_cast<int>(runs)), x.layout);
 }
 
 void Importer::quantize(const onnx::Node& node) {

@@ -211,6 +211,10 @@ void Importer::matmul(const onnx::Node& node) {
   if (last < 2 || b_last < 2) throw Unsupported{"it multiplies over the batch"};
   const std::int64_t heads = heads_of(a.layout);
   const bool transposed_b = b.layout.holds(b_last, Axis::height) || b.layout.holds(b_last, Axis::width);
+  // Heads are the outermost channels, so that each has a run of them.
+  const int b_channels = transposed_b ? b_last - 1 : b_last;
+  if (!a.layout.is_innermost(last) || !b.layout.is_innermost(b_channels))
+    throw Unsupported{"a product of tensors whose heads are not runs of channels"};
   if (!a.layout.is_pixels(last - 1) || heads_of(b.layout) != heads ||
       !b.layout.is_pixels(transposed_b ? b_last : b_last - 1))
     throw Unsupported{fmt::format("a product of {} and {} that is not one of tokens", show(a.layout.shape()),
@@ -229,7 +233,7 @@ void Importer::matmul(const onnx::Node& node) {
 
 void Importer::batch_norm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
-  if (x.layout.channel_dim() < 0) throw Unsupported{"its channels are not one dimension"};
+  if (x.layout.channel_dim() != 1) throw Unsupported{"its channels are not the second dimension"};
   const auto channels = static_cast<std::size_t>(x.layout.channels());
   const std::string weight = has_input(node, 1) ? node.inputs[1] : std::string();
   const std::string name = name_for(node, weight);

@@ -135,6 +135,7 @@ void Importer::unsqueeze(const onnx::Node& node) {
 }
 
 void Importer::concat(const onnx::Node& node) {
+  if (node.inputs.empty()) throw Unsupported{"it has no inputs"};
   std::vector<ImportedValue> parts;
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
     if (input(node, k).constant) throw Unsupported{"it joins a constant to computed values"};
@@ -252,7 +253,7 @@ void Importer::pad(const onnx::Node& node) {
     throw Unsupported{fmt::format("mode: got '{}', supported is constant", node.text("mode", ""))};
   std::vector<std::int64_t> pads = model_.opset < 11 ? node.integers("pads", {}) : integers(node, 1);
   float value = node.real("value", 0);
-  if (model_.opset >= 11) value = has_input(node, 2) ? reals(node, 2).at(0) : 0.0f;
+  if (model_.opset >= 11) value = has_input(node, 2) ? scalar(node, 2) : 0.0f;
   if (has_input(node, 3)) {
     const std::vector<std::int64_t> axes = integers(node, 3);
     std::vector<std::int64_t> all(2 * rank, 0);

@@ -97,6 +97,13 @@ std::vector<float> Importer::reals(const onnx::Node& node, std::size_t index) co
   return to_floats(value.tensor);
 }
 
+float Importer::scalar(const onnx::Node& node, std::size_t index) const {
+  const std::vector<float> values = reals(node, index);
+  if (values.size() != 1)
+    throw Unsupported{fmt::format("input {} has {} values in place of one", index, values.size())};
+  return values[0];
+}
+
 std::vector<std::int64_t> Importer::integers(const onnx::Node& node, std::size_t index) const {
   std::vector<std::int64_t> whole;
   const ImportedValue& value = input(node, index);

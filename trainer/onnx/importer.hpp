@@ -90,6 +90,7 @@ class Importer {
   bool has_input(const Node& node, std::size_t index) const;
   /// The values of a constant input as numbers. Throws Unsupported where it is no constant.
   std::vector<float> reals(const Node& node, std::size_t index) const;
+  float scalar(const Node& node, std::size_t index) const;
   std::vector<std::int64_t> integers(const Node& node, std::size_t index) const;
   void give(const Node& node, ImportedValue value, std::size_t output = 0);
   void give(const Node& node, int made, Layout layout);

@@ -146,6 +146,13 @@ bool Layout::is_pixels(int dim) const {
   return found == wanted;
 }
 
+bool Layout::is_innermost(int dim) const {
+  int next = static_cast<int>(atoms.size());
+  for (auto atom = dims[at(dim)].rbegin(); atom != dims[at(dim)].rend(); ++atom)
+    if (*atom != --next || atoms[at(*atom)].axis != Axis::channel) return false;
+  return true;
+}
+
 bool Layout::is_batch(int dim) const {
   return std::ranges::all_of(dims[at(dim)], [&](int index) { return atoms[at(index)].axis == Axis::batch; });
 }

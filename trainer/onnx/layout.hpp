@@ -50,6 +50,8 @@ struct Layout {
   bool is_channels(int dim) const;
   /// Likewise the height and the width.
   bool is_pixels(int dim) const;
+  /// Whether a dimension is the innermost channels, in order, and nothing else.
+  bool is_innermost(int dim) const;
   bool is_batch(int dim) const;  ///< of the batch, or of nothing
   std::int64_t channels() const;
   std::int64_t pixels() const;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -135,6 +136,100 @@ std::string why_refused(const onnx::Model& model) {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+onnx::Model branches() {
+  Sketch sketch({1, 8, 6, 6});
+  const std::string left =
+      sketch.node("Split", {"x", sketch.numbers("sizes", {3, 5})}, {{"axis", whole(1)}}, 2);
+  const std::string right = "Split0_1";
+  const std::string branch = sketch.node("Conv", {right, sketch.weight("b.weight", {5, 5, 1, 1})});
+  const std::string silu = sketch.node("Mul", {branch, sketch.node("Sigmoid", {branch})});
+  std::string x = sketch.node("Concat", {left, silu}, {{"axis", whole(1)}});
+  x = sketch.node("Reshape", {x, sketch.numbers("apart", {0, 2, 4, 6, 6})});
+  x = sketch.node("Transpose", {x}, {{"perm", wholes({0, 2, 1, 3, 4})}});
+  x = sketch.node("Reshape", {x, sketch.numbers("together", {-1, 8, 6, 6})});
+  const std::string mean = sketch.node("ReduceMean", {x}, {{"axes", wholes({2, 3})}});
+  const std::string gate =
+      sketch.node("HardSigmoid", {sketch.node("Conv", {mean, sketch.weight("g.weight", {8, 8, 1, 1})})});
+  x = sketch.node("Mul", {gate, x});
+  x = sketch.node("Add", {x, x});
+  x = sketch.node("Slice",
+                  {x, sketch.numbers("from", {1}), sketch.numbers("to", {7}), sketch.numbers("axis", {1})});
+  sketch.node("Conv", {x, sketch.weight("last.weight", {2, 6, 3, 3})});
+  return sketch.finish();
+}
+
+onnx::Model attention() {
+  Sketch sketch({1, 3, 6, 6});
+  std::string x = sketch.node("Conv", {"x", sketch.weight("patches.weight", {8, 3, 2, 2})},
+                              {{"strides", wholes({2, 2})}});
+  x = sketch.node("Reshape", {x, sketch.numbers("tokens", {0, 8, 9})});
+  x = sketch.node("Transpose", {x}, {{"perm", wholes({0, 2, 1})}});
+  x = sketch.node("Add", {x, sketch.weight("position", {1, 9, 8})});
+  const std::string norm =
+      sketch.node("LayerNormalization", {x, sketch.weight("n.weight", {8}), sketch.weight("n.bias", {8})});
+  std::string qkv = sketch.node("MatMul", {norm, sketch.weight("qkv", {8, 24})});
+  qkv = sketch.node("Add", {qkv, sketch.weight("qkv_bias", {24})});
+  qkv = sketch.node("Reshape", {qkv, sketch.numbers("heads", {0, 9, 3, 2, 4})});
+  qkv = sketch.node("Transpose", {qkv}, {{"perm", wholes({2, 0, 3, 1, 4})}});
+  std::vector<std::string> parts;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const std::string index = "index" + std::to_string(i);
+    sketch.model.graph.initializers[index] = onnx::Tensor::of({}, std::span<const std::int64_t>(&i, 1));
+    parts.push_back(sketch.node("Gather", {qkv, index}, {{"axis", whole(0)}}));
+  }
+  const std::string keys = sketch.node("Transpose", {parts[1]}, {{"perm", wholes({0, 1, 3, 2})}});
+  std::string scores = sketch.node("MatMul", {parts[0], keys});
+  scores = sketch.node("Mul", {scores, sketch.value("factor", 0.5f)});
+  scores = sketch.node("Softmax", {scores}, {{"axis", whole(-1)}});
+  std::string mixed = sketch.node("MatMul", {scores, parts[2]});
+  mixed = sketch.node("Transpose", {mixed}, {{"perm", wholes({0, 2, 1, 3})}});
+  mixed = sketch.node("Reshape", {mixed, sketch.numbers("merged", {0, 9, 8})});
+  x = sketch.node("Add", {x, mixed});
+  // GELU as exporters write it before opset 20.
+  const std::string inner = sketch.node("Div", {x, sketch.value("root", 1.41421356f)});
+  const std::string erf = sketch.node("Add", {sketch.node("Erf", {inner}), sketch.value("one", 1)});
+  x = sketch.node("Mul", {sketch.node("Mul", {x, erf}), sketch.value("half", 0.5f)});
+  x = sketch.node("ReduceMean", {x}, {{"axes", wholes({1})}, {"keepdims", whole(0)}});
+  sketch.node("Gemm", {x, sketch.weight("head.weight", {5, 8}), sketch.weight("head.bias", {5})},
+              {{"transB", whole(1)}});
+  return sketch.finish();
+}
+
+/// One thing about a model that is not as it was.
+void spoil(onnx::Model& model, base::Rng& rng) {
+  constexpr std::int64_t kOdd[] = {
+      -1, 0, 1, 2, 3, 7, -9, std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min()};
+  const auto odd = [&] { return kOdd[rng.below(std::size(kOdd))]; };
+  onnx::Node& node = model.graph.nodes[rng.below(model.graph.nodes.size())];
+  auto tensor = model.graph.initializers.begin();
+  std::advance(tensor, rng.below(model.graph.initializers.size()));
+  switch (rng.below(6)) {
+    case 0:
+      for (auto& [name, attribute] : node.attributes) {
+        attribute.integer = odd();
+        if (!attribute.integers.empty()) attribute.integers[rng.below(attribute.integers.size())] = odd();
+      }
+      break;
+    case 1:
+      if (!node.inputs.empty()) node.inputs[rng.below(node.inputs.size())] = "x";
+      break;
+    case 2:
+      if (!node.inputs.empty()) node.inputs.pop_back();
+      break;
+    case 3:
+      node.attributes.clear();
+      break;
+    case 4:
+      node.op = model.graph.nodes[rng.below(model.graph.nodes.size())].op;
+      break;
+    default:
+      if (tensor->second.type == onnx::ElementType::int64 && tensor->second.elements() > 0)
+        tensor->second.as<std::int64_t>()[0] = odd();
+      else if (!tensor->second.dims.empty())
+        std::swap(tensor->second.dims.front(), tensor->second.dims.back());
+  }
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(onnx_import)
@@ -251,25 +346,7 @@ BOOST_AUTO_TEST_CASE(constants_scale_and_shift_channels) {
 }
 
 BOOST_AUTO_TEST_CASE(branches_gates_and_shuffled_channels_are_followed) {
-  Sketch sketch({1, 8, 6, 6});
-  const std::string left =
-      sketch.node("Split", {"x", sketch.numbers("sizes", {3, 5})}, {{"axis", whole(1)}}, 2);
-  const std::string right = "Split0_1";
-  const std::string branch = sketch.node("Conv", {right, sketch.weight("b.weight", {5, 5, 1, 1})});
-  const std::string silu = sketch.node("Mul", {branch, sketch.node("Sigmoid", {branch})});
-  std::string x = sketch.node("Concat", {left, silu}, {{"axis", whole(1)}});
-  x = sketch.node("Reshape", {x, sketch.numbers("apart", {0, 2, 4, 6, 6})});
-  x = sketch.node("Transpose", {x}, {{"perm", wholes({0, 2, 1, 3, 4})}});
-  x = sketch.node("Reshape", {x, sketch.numbers("together", {-1, 8, 6, 6})});
-  const std::string mean = sketch.node("ReduceMean", {x}, {{"axes", wholes({2, 3})}});
-  const std::string gate =
-      sketch.node("HardSigmoid", {sketch.node("Conv", {mean, sketch.weight("g.weight", {8, 8, 1, 1})})});
-  x = sketch.node("Mul", {gate, x});
-  x = sketch.node("Add", {x, x});
-  x = sketch.node("Slice",
-                  {x, sketch.numbers("from", {1}), sketch.numbers("to", {7}), sketch.numbers("axis", {1})});
-  sketch.node("Conv", {x, sketch.weight("last.weight", {2, 6, 3, 3})});
-  const onnx::Model model = sketch.finish();
+  const onnx::Model model = branches();
   check("branches", model);
   const quant::NetworkInfo info = onnx::import_model(model, "m").info;
   BOOST_TEST(
@@ -289,42 +366,7 @@ BOOST_AUTO_TEST_CASE(shapes_that_are_computed_fold_and_flatten_in_the_order_of_o
   check("flattened", sketch.finish());
 }
 
-BOOST_AUTO_TEST_CASE(attention_over_tokens_becomes_products_of_heads) {
-  Sketch sketch({1, 3, 6, 6});
-  std::string x = sketch.node("Conv", {"x", sketch.weight("patches.weight", {8, 3, 2, 2})},
-                              {{"strides", wholes({2, 2})}});
-  x = sketch.node("Reshape", {x, sketch.numbers("tokens", {0, 8, 9})});
-  x = sketch.node("Transpose", {x}, {{"perm", wholes({0, 2, 1})}});
-  x = sketch.node("Add", {x, sketch.weight("position", {1, 9, 8})});
-  const std::string norm =
-      sketch.node("LayerNormalization", {x, sketch.weight("n.weight", {8}), sketch.weight("n.bias", {8})});
-  std::string qkv = sketch.node("MatMul", {norm, sketch.weight("qkv", {8, 24})});
-  qkv = sketch.node("Add", {qkv, sketch.weight("qkv_bias", {24})});
-  qkv = sketch.node("Reshape", {qkv, sketch.numbers("heads", {0, 9, 3, 2, 4})});
-  qkv = sketch.node("Transpose", {qkv}, {{"perm", wholes({2, 0, 3, 1, 4})}});
-  std::vector<std::string> parts;
-  for (std::int64_t i = 0; i < 3; ++i) {
-    const std::string index = "index" + std::to_string(i);
-    sketch.model.graph.initializers[index] = onnx::Tensor::of({}, std::span<const std::int64_t>(&i, 1));
-    parts.push_back(sketch.node("Gather", {qkv, index}, {{"axis", whole(0)}}));
-  }
-  const std::string keys = sketch.node("Transpose", {parts[1]}, {{"perm", wholes({0, 1, 3, 2})}});
-  std::string scores = sketch.node("MatMul", {parts[0], keys});
-  scores = sketch.node("Mul", {scores, sketch.value("factor", 0.5f)});
-  scores = sketch.node("Softmax", {scores}, {{"axis", whole(-1)}});
-  std::string mixed = sketch.node("MatMul", {scores, parts[2]});
-  mixed = sketch.node("Transpose", {mixed}, {{"perm", wholes({0, 2, 1, 3})}});
-  mixed = sketch.node("Reshape", {mixed, sketch.numbers("merged", {0, 9, 8})});
-  x = sketch.node("Add", {x, mixed});
-  // GELU as exporters write it before opset 20.
-  const std::string inner = sketch.node("Div", {x, sketch.value("root", 1.41421356f)});
-  const std::string erf = sketch.node("Add", {sketch.node("Erf", {inner}), sketch.value("one", 1)});
-  x = sketch.node("Mul", {sketch.node("Mul", {x, erf}), sketch.value("half", 0.5f)});
-  x = sketch.node("ReduceMean", {x}, {{"axes", wholes({1})}, {"keepdims", whole(0)}});
-  sketch.node("Gemm", {x, sketch.weight("head.weight", {5, 8}), sketch.weight("head.bias", {5})},
-              {{"transB", whole(1)}});
-  check("attention", sketch.finish());
-}
+BOOST_AUTO_TEST_CASE(attention_over_tokens_becomes_products_of_heads) { check("attention", attention()); }
 
 BOOST_AUTO_TEST_CASE(layers_are_named_by_their_weights_or_else_by_their_nodes) {
   Sketch sketch({1, 3, 4, 4});
@@ -362,6 +404,7 @@ BOOST_AUTO_TEST_CASE(pairs_of_quantizers_are_read_as_bits_of_layers) {
   BOOST_TEST(bits.activation_bits == 8);
   BOOST_TEST(bits.weight_scales.size() == 2u);
   BOOST_TEST(bits.activation_scale == 0.05f);
+  BOOST_TEST((onnx::imported_policy(imported).layers.at(0) == quant::LayerFormats{8, 8}));
 }
 
 BOOST_AUTO_TEST_CASE(everything_unsupported_is_listed_at_once) {
@@ -395,6 +438,18 @@ BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
   Sketch constant({1, 3, 4, 4});
   constant.node("Relu", {constant.weight("w", {2})});
   BOOST_TEST(has(why_refused(constant.finish()), "does not depend on its input"));
+}
+
+BOOST_AUTO_TEST_CASE(spoilt_models_are_refused_or_imported_but_never_crash) {
+  base::Rng rng(11);
+  int refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    onnx::Model model = i % 2 == 0 ? branches() : attention();
+    for (std::uint64_t k = 0; k <= rng.below(3); ++k) spoil(model, rng);
+    refused += !why_refused(model).empty();
+  }
+  BOOST_TEST(refused > 1000);
+  BOOST_TEST(refused < 3000);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
