@@ -31,8 +31,6 @@ std::string duration(double seconds) {
 
 /// What a run would take, or why nobody knows yet.
 std::string expectation(const Config& config) {
-  if (!config.evaluator.program.command.empty())
-    return "Expected time: as long as the evaluator's program takes\n";
   try {
     const ExpectedTime expected = expected_time(config);
     return fmt::format(
@@ -40,8 +38,7 @@ std::string expectation(const Config& config) {
         duration(expected.total()), duration(expected.train), duration(expected.search),
         duration(expected.finetune));
   } catch (const base::UserError& error) {
-    return fmt::format("Expected time: not known, since what the run reads is not in order: {}\n",
-                       error.what());
+    return fmt::format("Expected time: not known: {}\n", error.what());
   }
 }
 

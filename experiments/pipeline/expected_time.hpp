@@ -12,7 +12,8 @@ struct ExpectedTime {
 };
 
 /// From the speed of the configuration's own network, on a few random images of its size: two seconds or so.
-/// Reads the training images. Throws UserError for what cannot be read or built.
+/// Reads the training images. Throws UserError for what cannot be read or built, and for a
+/// user's program as evaluator.
 ExpectedTime expected_time(const Config& config);
 
 }  // namespace bitsmith::experiments
