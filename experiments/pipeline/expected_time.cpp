@@ -36,8 +36,11 @@ double images_per_second(int images, const Body& body) {
 }
 
 Speed measure(trainer::Network& network, const trainer::TrainOptions& options, int classes) {
-  constexpr int kMostImages = 16;
-  const int count = std::clamp(options.batch, 2, kMostImages);
+  // A batch like training's, or as much of it as is quick.
+  constexpr std::int64_t kMostValues = std::int64_t{1} << 20;
+  const std::int64_t each = network.info().nodes.front().output.elements();
+  const int count = static_cast<int>(
+      std::clamp<std::int64_t>(kMostValues / each, 2, std::max<std::int64_t>(2, options.batch)));
   trainer::Tensor images(count, network.info().nodes.front().output), gradient;
   base::Rng rng(1);
   for (std::int64_t i = 0; i < images.elements(); ++i) images.data()[i] = static_cast<float>(rng.normal());
