@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -99,17 +98,6 @@ std::string to_npy(const trainer::Tensor& logits, const onnx::Layout& layout) {
   return base::npy_bytes<float>(values, shape);
 }
 
-void write_output(const std::string& file, const std::string& name, const std::string& npy) {
-  if (file.empty()) return;
-  if (!file.ends_with(".npz"))
-    throw base::UserError(fmt::format("--output {}: allowed is a name that ends in .npz", file));
-  base::write_npz(file, {{name, npy}});
-}
-
-struct Measured {
-  std::vector<double> ms;  ///< ascending
-};
-
 /// The file's own scales of inputs in place of those that were found.
 void take_scales(const onnx::ImportedNetwork& imported, trainer::CalibrationTable& table) {
   for (std::size_t i = 0; i < imported.info.layers.size(); ++i) {
@@ -139,20 +127,21 @@ struct Deployed {
   }
 };
 
-Measured bench(const Deployed& deployed, int batch, int runs) {
+/// Milliseconds of each run, ascending.
+std::vector<double> bench(const Deployed& deployed, int batch, int runs) {
   trainer::IntegerNetwork network(deployed.network, deployed.plan, batch);
   trainer::Tensor images(batch, network.input()), logits;
   base::Rng rng(1);
   for (std::int64_t i = 0; i < images.elements(); ++i) images.data()[i] = static_cast<float>(rng.normal());
   const hwmodels::PinnedThread pinned;
-  Measured measured;
+  std::vector<double> ms;
   for (int run = -2; run < runs; ++run) {  // two to warm up
     const std::int64_t start = hwmodels::now_ns();
     network.run_all(images, logits);
-    if (run >= 0) measured.ms.push_back(static_cast<double>(hwmodels::now_ns() - start) / kNsPerMs);
+    if (run >= 0) ms.push_back(static_cast<double>(hwmodels::now_ns() - start) / kNsPerMs);
   }
-  std::ranges::sort(measured.ms);
-  return measured;
+  std::ranges::sort(ms);
+  return ms;
 }
 
 /// A graph that no network here can be: by the plain loops of its operators, on arrays of any kind.
@@ -217,6 +206,8 @@ void infer_onnx(const std::string& file, const OnnxInferOptions& options, int ba
                 const Streams& streams) {
   if (options.inputs.empty() && !options.bench)
     throw base::UserError("infer: an ONNX model needs --input NAME=FILE.npy, or --bench");
+  if (!options.output.empty() && !options.output.ends_with(".npz"))
+    throw base::UserError(fmt::format("--output {}: allowed is a name that ends in .npz", options.output));
   const onnx::Model model = onnx::read_model(file);
   const Arrays arrays = options.inputs.empty() ? Arrays() : read_inputs(model, options);
   onnx::ImportedNetwork imported;
@@ -242,11 +233,11 @@ void infer_onnx(const std::string& file, const OnnxInferOptions& options, int ba
   const Deployed deployed(imported, options.policy, images);
   nlohmann::ordered_json object{{"model", file}, {"network", imported.info.name}};
   if (!arrays.empty()) {
-    trainer::IntegerNetwork network(deployed.network, deployed.plan,
-                                    std::min(images.batch(), std::max(batch, 1)));
+    trainer::IntegerNetwork network(deployed.network, deployed.plan, std::min(images.batch(), batch));
     trainer::Tensor logits;
     network.run_all(images, logits);
-    write_output(options.output, imported.output_name, to_npy(logits, imported.output_layout));
+    if (!options.output.empty())
+      base::write_npz(options.output, {{imported.output_name, to_npy(logits, imported.output_layout)}});
     object["images"] = images.batch();
     object["output"] = imported.output_name;
     if (!json)
@@ -254,17 +245,14 @@ void infer_onnx(const std::string& file, const OnnxInferOptions& options, int ba
                                  options.output.empty() ? "" : " in " + options.output);
   }
   if (options.bench) {
-    const Measured measured = bench(deployed, batch, options.runs);
-    const double median = measured.ms[measured.ms.size() / 2];
+    const std::vector<double> ms = bench(deployed, batch, options.runs);
+    const double median = ms[ms.size() / 2];
     object["batch"] = batch;
-    object["latency_ms"] = {{"runs", measured.ms.size()},
-                            {"min", measured.ms.front()},
-                            {"median", median},
-                            {"max", measured.ms.back()}};
+    object["latency_ms"] = {{"runs", ms.size()}, {"min", ms.front()}, {"median", median}, {"max", ms.back()}};
     if (!json)
       streams.out << fmt::format(
           "Latency of a batch of {}, one thread, {} runs: min {:.4f}, median {:.4f}, max {:.4f} ms\n", batch,
-          measured.ms.size(), measured.ms.front(), median, measured.ms.back());
+          ms.size(), ms.front(), median, ms.back());
   }
   for (const std::string& note : imported.notes) streams.err << "bitsmith: " << note << "\n";
   if (json)

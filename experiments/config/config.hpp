@@ -19,8 +19,8 @@ struct NetworkOptions {
   std::string model;        ///< ONNX file in place of the two
   std::string description;  ///< the text of `file`, or what `model` contains as a hash, read when the
                             ///< configuration is: what results keep, and identify by
-  bool trained = true;  ///< `model`: its weights are; else training begins with them
-  double width = 1;     ///< multiplies the channels of networks that come in several widths
+  bool trained = true;      ///< `model`: its weights are; else training begins with them
+  double width = 1;         ///< multiplies the channels of networks that come in several widths
   trainer::Joins joins = trainer::Joins::fp32;
   std::string weights;     ///< .npz file of trained weights by layer name; empty: trained here
   std::string checkpoint;  ///< HDF5 checkpoint of trained weights; empty: trained here

@@ -59,6 +59,8 @@ constexpr Importer::Row kRows[] = {
     {"ReduceMean", &Importer::reduce_mean},
 };
 
+constexpr std::int64_t kMostFolded = std::int64_t{1} << 27;  // of one constant: above any layer's weights
+
 const Importer::Row* find_row(const Node& node) {
   if (!node.domain.empty()) return nullptr;
   const auto row = std::ranges::find(kRows, node.op, &Importer::Row::op);
@@ -203,7 +205,7 @@ bool Importer::fold(const Node& node) {
     inputs.push_back(name.empty() ? nullptr : &found->second.tensor);
   }
   if (find_operator(node.domain, node.op) == nullptr) return false;
-  std::vector<Tensor> outputs = compute_node(node, model_.opset, inputs);
+  std::vector<Tensor> outputs = compute_node(node, model_.opset, inputs, kMostFolded);
   for (std::size_t i = 0; i < outputs.size() && i < node.outputs.size(); ++i) {
     ImportedValue value;
     value.constant = true;

@@ -118,8 +118,8 @@ void Importer::conv(const onnx::Node& node) {
     throw Unsupported{fmt::format("{} biases for {} channels", bias.size(), dims[0])};
   const quant::Window w = window(node, x, kernel_h, kernel_w, false);
   const std::string name = name_for(node, weight.weight);
-  const int made = net_->conv(name, x.node, checked(dims[0], 1, "output channels"), w,
-                              static_cast<int>(groups), !bias.empty());
+  const int made =
+      net_->conv(name, x.node, static_cast<int>(dims[0]), w, static_cast<int>(groups), !bias.empty());
   set_numbers(name + ".weight", reals(node, 1));
   if (!bias.empty()) set_numbers(name + ".bias", bias);
   note_bits(name, x, weight);
@@ -127,22 +127,19 @@ void Importer::conv(const onnx::Node& node) {
   give(node, made, dims.size() == 4 ? Layout::image(out) : Layout::sequence(out));
 }
 
-/// `matrix` is inputs x outputs. Of features a linear layer; of tokens one of each pixel.
-int Importer::linear_tokens(const onnx::Node& node, const ImportedValue& x, const ImportedValue& weight,
-                            const Tensor& matrix) {
-  const std::int64_t inputs = matrix.dims[0], outputs = matrix.dims[1];
+/// `weight` is inputs x outputs. Of features a linear layer; of tokens one of each pixel.
+int Importer::linear_tokens(const onnx::Node& node, const ImportedValue& x, const ImportedValue& weight) {
+  const Dims& dims = weight.tensor.dims;
+  const std::int64_t inputs = dims[0], outputs = dims[1];
   if (net_->shape(x.node).channels != inputs)
     throw Unsupported{
-        fmt::format("a matrix of {} for {} features", show(matrix.dims), net_->shape(x.node).channels)};
+        fmt::format("a matrix of {} for {} features", show(dims), net_->shape(x.node).channels)};
   const std::string name = name_for(node, weight.weight);
-  const int count =
-      checked(std::min<std::int64_t>(outputs, quant::NetworkBuilder::kLargestWindow), 1, "outputs");
-  if (outputs != count) throw Unsupported{fmt::format("{} outputs", outputs)};
+  const int count = static_cast<int>(outputs);  // a tensor has at most kMostElements
   const int made = net_->shape(x.node).pixels() == 1
                        ? net_->linear(name, x.node, count, false)
                        : net_->conv(name, x.node, count, quant::Window::square(1), 1, false);
-  const auto values = matrix.as<float>();
-  set_numbers(name + ".weight", transposed({values.begin(), values.end()}, inputs, outputs));
+  set_numbers(name + ".weight", transposed(reals(node, 1), inputs, outputs));
   note_bits(name, x, weight);
   return made;
 }
@@ -190,7 +187,7 @@ void Importer::matmul(const onnx::Node& node) {
     if (weight.tensor.dims.size() != 2 || last < 1 || !a.layout.is_channels(last))
       throw Unsupported{
           fmt::format("{} times a constant of {}", show(a.layout.shape()), show(weight.tensor.dims))};
-    const int made = linear_tokens(node, a, weight, weight.tensor);
+    const int made = linear_tokens(node, a, weight);
     return give(node, made, a.layout.with_channels(net_->shape(made).channels));
   }
   // Head by head: rows are pixels, and of the second operand either these or its channels.

@@ -114,8 +114,7 @@ class Importer {
                 std::vector<float> summands);
   /// Whether one node of the file reads what a node of the network gives.
   bool is_read_once(int made) const;
-  int linear_tokens(const Node& node, const ImportedValue& x, const ImportedValue& weight,
-                    const Tensor& matrix);
+  int linear_tokens(const Node& node, const ImportedValue& x, const ImportedValue& weight);
   quant::Window window(const Node& node, const ImportedValue& x, std::int64_t kernel_h, std::int64_t kernel_w,
                        bool ceil) const;
 

@@ -23,6 +23,37 @@ void split(Layout& layout, int atom, std::int64_t outer) {
       if (index > atom) ++index;
 }
 
+bool is_channel(const Atom& atom) { return atom.axis == Axis::channel; }
+bool is_pixel(const Atom& atom) { return atom.axis == Axis::height || atom.axis == Axis::width; }
+
+using Which = bool (*)(const Atom&);
+
+/// Whether a dimension is all such atoms, in order, and maybe the batch.
+bool is_all_of(const Layout& layout, int dim, Which which) {
+  std::vector<int> wanted;
+  for (int i = 0; i < static_cast<int>(layout.atoms.size()); ++i)
+    if (which(layout.atoms[at(i)])) wanted.push_back(i);
+  std::vector<int> found = layout.dims[at(dim)];
+  std::erase_if(found, [&](int index) { return layout.atoms[at(index)].axis == Axis::batch; });
+  return found == wanted;
+}
+
+/// The same dimensions without such atoms.
+Layout without(const Layout& layout, Which which) {
+  Layout result;
+  result.dims.resize(layout.dims.size());
+  std::vector<int> now(layout.atoms.size(), -1);
+  for (std::size_t i = 0; i < layout.atoms.size(); ++i) {
+    if (which(layout.atoms[i])) continue;
+    now[i] = static_cast<int>(result.atoms.size());
+    result.atoms.push_back(layout.atoms[i]);
+  }
+  for (std::size_t d = 0; d < layout.dims.size(); ++d)
+    for (int index : layout.dims[d])
+      if (now[at(index)] >= 0) result.dims[d].push_back(now[at(index)]);
+  return result;
+}
+
 }  // namespace
 
 Layout Layout::image(const quant::Shape& shape) {
@@ -128,23 +159,8 @@ bool Layout::holds(int dim, Axis axis) const {
   return std::ranges::any_of(dims[at(dim)], [&](int index) { return atoms[at(index)].axis == axis; });
 }
 
-bool Layout::is_channels(int dim) const {
-  std::vector<int> wanted;
-  for (int i = 0; i < static_cast<int>(atoms.size()); ++i)
-    if (atoms[at(i)].axis == Axis::channel) wanted.push_back(i);
-  std::vector<int> found = dims[at(dim)];
-  std::erase_if(found, [&](int index) { return atoms[at(index)].axis == Axis::batch; });
-  return found == wanted;
-}
-
-bool Layout::is_pixels(int dim) const {
-  std::vector<int> wanted;
-  for (int i = 0; i < static_cast<int>(atoms.size()); ++i)
-    if (atoms[at(i)].axis == Axis::height || atoms[at(i)].axis == Axis::width) wanted.push_back(i);
-  std::vector<int> found = dims[at(dim)];
-  std::erase_if(found, [&](int index) { return atoms[at(index)].axis == Axis::batch; });
-  return found == wanted;
-}
+bool Layout::is_channels(int dim) const { return is_all_of(*this, dim, is_channel); }
+bool Layout::is_pixels(int dim) const { return is_all_of(*this, dim, is_pixel); }
 
 bool Layout::is_innermost(int dim) const {
   int next = static_cast<int>(atoms.size());
@@ -197,17 +213,7 @@ Layout Layout::merged() const {
 Layout Layout::with_channels(std::int64_t count) const {
   const int dim = channel_dim();
   base::require(dim >= 0, "a layout whose channels are not one dimension");
-  Layout result;
-  result.dims.resize(dims.size());
-  std::vector<int> now(atoms.size(), -1);
-  for (std::size_t i = 0; i < atoms.size(); ++i) {
-    if (atoms[i].axis == Axis::channel) continue;
-    now[i] = static_cast<int>(result.atoms.size());
-    result.atoms.push_back(atoms[i]);
-  }
-  for (std::size_t d = 0; d < dims.size(); ++d)
-    for (int index : dims[d])
-      if (now[at(index)] >= 0) result.dims[d].push_back(now[at(index)]);
+  Layout result = without(*this, is_channel);
   if (count == 1) return result;
   result.dims[at(dim)].push_back(static_cast<int>(result.atoms.size()));
   result.atoms.push_back({Axis::channel, count});
@@ -231,19 +237,6 @@ std::vector<std::int64_t> Layout::memory_order() const {
   return order;
 }
 
-Layout Layout::pooled() const {
-  Layout result;
-  result.dims.resize(dims.size());
-  std::vector<int> now(atoms.size(), -1);
-  for (std::size_t i = 0; i < atoms.size(); ++i) {
-    if (atoms[i].axis == Axis::height || atoms[i].axis == Axis::width) continue;
-    now[i] = static_cast<int>(result.atoms.size());
-    result.atoms.push_back(atoms[i]);
-  }
-  for (std::size_t d = 0; d < dims.size(); ++d)
-    for (int index : dims[d])
-      if (now[at(index)] >= 0) result.dims[d].push_back(now[at(index)]);
-  return result;
-}
+Layout Layout::pooled() const { return without(*this, is_pixel); }
 
 }  // namespace bitsmith::trainer::onnx

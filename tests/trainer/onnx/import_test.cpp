@@ -10,89 +10,18 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/random.hpp"
+#include "tests/trainer/onnx/sketch.hpp"
 #include "trainer/network.hpp"
 #include "trainer/onnx/evaluate.hpp"
+#include "trainer/onnx/graph_writer.hpp"
 
 namespace {
 
 using namespace bitsmith;
 using namespace bitsmith::trainer;
-using onnx::Attribute;
+using onnx::Attributes;
 using onnx::Dims;
-
-Attribute whole(std::int64_t value) {
-  Attribute attribute;
-  attribute.kind = Attribute::Kind::integer;
-  attribute.integer = value;
-  return attribute;
-}
-Attribute wholes(std::vector<std::int64_t> values) {
-  Attribute attribute;
-  attribute.kind = Attribute::Kind::integers;
-  attribute.integers = std::move(values);
-  return attribute;
-}
-Attribute real(float value) {
-  Attribute attribute;
-  attribute.kind = Attribute::Kind::real;
-  attribute.real = value;
-  return attribute;
-}
-Attribute text(std::string value) {
-  Attribute attribute;
-  attribute.kind = Attribute::Kind::string;
-  attribute.string = std::move(value);
-  return attribute;
-}
-
-using Attributes = std::map<std::string, Attribute, std::less<>>;
-
-/// A model written line by line; the last tensor made is its output.
-class Sketch {
- public:
-  explicit Sketch(Dims input, std::int64_t opset = 17) {
-    model.opset = opset;
-    model.graph.inputs = {{"x", onnx::ElementType::float32, true, std::move(input), {}}};
-    last = "x";
-  }
-  std::string weight(const std::string& name, Dims dims, float low = -0.5f, float high = 0.5f) {
-    onnx::Tensor tensor = onnx::Tensor::make(onnx::ElementType::float32, std::move(dims));
-    for (float& value : tensor.as<float>()) value = static_cast<float>(rng_.uniform(low, high));
-    model.graph.initializers[name] = std::move(tensor);
-    return name;
-  }
-  std::string numbers(const std::string& name, std::vector<std::int64_t> values) {
-    model.graph.initializers[name] =
-        onnx::Tensor::of({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values));
-    return name;
-  }
-  std::string value(const std::string& name, float value) {
-    model.graph.initializers[name] = onnx::Tensor::of({}, std::span<const float>(&value, 1));
-    return name;
-  }
-  std::string node(const std::string& op, std::vector<std::string> inputs, Attributes attributes = {},
-                   int outputs = 1) {
-    onnx::Node made;
-    made.op = op;
-    made.name = op + std::to_string(model.graph.nodes.size());
-    made.inputs = std::move(inputs);
-    for (int i = 0; i < outputs; ++i) made.outputs.push_back(made.name + "_" + std::to_string(i));
-    made.attributes = std::move(attributes);
-    last = made.outputs[0];
-    model.graph.nodes.push_back(std::move(made));
-    return last;
-  }
-  onnx::Model finish() {
-    model.graph.outputs = {{last, onnx::ElementType::float32, false, {}, {}}};
-    return model;
-  }
-
-  onnx::Model model;
-  std::string last;
-
- private:
-  base::Rng rng_{7};
-};
+using tests::Sketch;
 
 /// Three images through the imported network, and one by one through the operators themselves.
 void check(const std::string& what, const onnx::Model& model) {
@@ -139,15 +68,15 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 onnx::Model branches() {
   Sketch sketch({1, 8, 6, 6});
   const std::string left =
-      sketch.node("Split", {"x", sketch.numbers("sizes", {3, 5})}, {{"axis", whole(1)}}, 2);
+      sketch.node("Split", {"x", sketch.numbers("sizes", {3, 5})}, {{"axis", onnx::integer_attribute(1)}}, 2);
   const std::string right = "Split0_1";
   const std::string branch = sketch.node("Conv", {right, sketch.weight("b.weight", {5, 5, 1, 1})});
   const std::string silu = sketch.node("Mul", {branch, sketch.node("Sigmoid", {branch})});
-  std::string x = sketch.node("Concat", {left, silu}, {{"axis", whole(1)}});
+  std::string x = sketch.node("Concat", {left, silu}, {{"axis", onnx::integer_attribute(1)}});
   x = sketch.node("Reshape", {x, sketch.numbers("apart", {0, 2, 4, 6, 6})});
-  x = sketch.node("Transpose", {x}, {{"perm", wholes({0, 2, 1, 3, 4})}});
+  x = sketch.node("Transpose", {x}, {{"perm", onnx::integers_attribute({0, 2, 1, 3, 4})}});
   x = sketch.node("Reshape", {x, sketch.numbers("together", {-1, 8, 6, 6})});
-  const std::string mean = sketch.node("ReduceMean", {x}, {{"axes", wholes({2, 3})}});
+  const std::string mean = sketch.node("ReduceMean", {x}, {{"axes", onnx::integers_attribute({2, 3})}});
   const std::string gate =
       sketch.node("HardSigmoid", {sketch.node("Conv", {mean, sketch.weight("g.weight", {8, 8, 1, 1})})});
   x = sketch.node("Mul", {gate, x});
@@ -161,37 +90,39 @@ onnx::Model branches() {
 onnx::Model attention() {
   Sketch sketch({1, 3, 6, 6});
   std::string x = sketch.node("Conv", {"x", sketch.weight("patches.weight", {8, 3, 2, 2})},
-                              {{"strides", wholes({2, 2})}});
+                              {{"strides", onnx::integers_attribute({2, 2})}});
   x = sketch.node("Reshape", {x, sketch.numbers("tokens", {0, 8, 9})});
-  x = sketch.node("Transpose", {x}, {{"perm", wholes({0, 2, 1})}});
+  x = sketch.node("Transpose", {x}, {{"perm", onnx::integers_attribute({0, 2, 1})}});
   x = sketch.node("Add", {x, sketch.weight("position", {1, 9, 8})});
   const std::string norm =
       sketch.node("LayerNormalization", {x, sketch.weight("n.weight", {8}), sketch.weight("n.bias", {8})});
   std::string qkv = sketch.node("MatMul", {norm, sketch.weight("qkv", {8, 24})});
   qkv = sketch.node("Add", {qkv, sketch.weight("qkv_bias", {24})});
   qkv = sketch.node("Reshape", {qkv, sketch.numbers("heads", {0, 9, 3, 2, 4})});
-  qkv = sketch.node("Transpose", {qkv}, {{"perm", wholes({2, 0, 3, 1, 4})}});
+  qkv = sketch.node("Transpose", {qkv}, {{"perm", onnx::integers_attribute({2, 0, 3, 1, 4})}});
   std::vector<std::string> parts;
   for (std::int64_t i = 0; i < 3; ++i) {
     const std::string index = "index" + std::to_string(i);
     sketch.model.graph.initializers[index] = onnx::Tensor::of({}, std::span<const std::int64_t>(&i, 1));
-    parts.push_back(sketch.node("Gather", {qkv, index}, {{"axis", whole(0)}}));
+    parts.push_back(sketch.node("Gather", {qkv, index}, {{"axis", onnx::integer_attribute(0)}}));
   }
-  const std::string keys = sketch.node("Transpose", {parts[1]}, {{"perm", wholes({0, 1, 3, 2})}});
+  const std::string keys =
+      sketch.node("Transpose", {parts[1]}, {{"perm", onnx::integers_attribute({0, 1, 3, 2})}});
   std::string scores = sketch.node("MatMul", {parts[0], keys});
   scores = sketch.node("Mul", {scores, sketch.value("factor", 0.5f)});
-  scores = sketch.node("Softmax", {scores}, {{"axis", whole(-1)}});
+  scores = sketch.node("Softmax", {scores}, {{"axis", onnx::integer_attribute(-1)}});
   std::string mixed = sketch.node("MatMul", {scores, parts[2]});
-  mixed = sketch.node("Transpose", {mixed}, {{"perm", wholes({0, 2, 1, 3})}});
+  mixed = sketch.node("Transpose", {mixed}, {{"perm", onnx::integers_attribute({0, 2, 1, 3})}});
   mixed = sketch.node("Reshape", {mixed, sketch.numbers("merged", {0, 9, 8})});
   x = sketch.node("Add", {x, mixed});
   // GELU as exporters write it before opset 20.
   const std::string inner = sketch.node("Div", {x, sketch.value("root", 1.41421356f)});
   const std::string erf = sketch.node("Add", {sketch.node("Erf", {inner}), sketch.value("one", 1)});
   x = sketch.node("Mul", {sketch.node("Mul", {x, erf}), sketch.value("half", 0.5f)});
-  x = sketch.node("ReduceMean", {x}, {{"axes", wholes({1})}, {"keepdims", whole(0)}});
+  x = sketch.node("ReduceMean", {x},
+                  {{"axes", onnx::integers_attribute({1})}, {"keepdims", onnx::integer_attribute(0)}});
   sketch.node("Gemm", {x, sketch.weight("head.weight", {5, 8}), sketch.weight("head.bias", {5})},
-              {{"transB", whole(1)}});
+              {{"transB", onnx::integer_attribute(1)}});
   return sketch.finish();
 }
 
@@ -245,17 +176,23 @@ BOOST_AUTO_TEST_CASE(convolutions_of_every_form_compute_what_their_operator_does
       {"padded, strided",
        {1, 3, 7, 6},
        {4, 3, 3, 2},
-       {{"pads", wholes({1, 0, 2, 1})}, {"strides", wholes({2, 1})}}},
-      {"dilated", {1, 2, 9, 9}, {3, 2, 3, 3}, {{"dilations", wholes({2, 3})}}},
-      {"grouped", {1, 6, 5, 5}, {4, 3, 3, 3}, {{"group", whole(2)}}},
-      {"depthwise", {1, 8, 5, 5}, {8, 1, 3, 3}, {{"group", whole(8)}, {"pads", wholes({1, 1, 1, 1})}}},
+       {{"pads", onnx::integers_attribute({1, 0, 2, 1})}, {"strides", onnx::integers_attribute({2, 1})}}},
+      {"dilated", {1, 2, 9, 9}, {3, 2, 3, 3}, {{"dilations", onnx::integers_attribute({2, 3})}}},
+      {"grouped", {1, 6, 5, 5}, {4, 3, 3, 3}, {{"group", onnx::integer_attribute(2)}}},
+      {"depthwise",
+       {1, 8, 5, 5},
+       {8, 1, 3, 3},
+       {{"group", onnx::integer_attribute(8)}, {"pads", onnx::integers_attribute({1, 1, 1, 1})}}},
       {"same, the end",
        {1, 2, 6, 5},
        {3, 2, 3, 4},
-       {{"auto_pad", text("SAME_UPPER")}, {"strides", wholes({2, 2})}}},
-      {"same, the beginning", {1, 2, 6, 5}, {3, 2, 4, 3}, {{"auto_pad", text("SAME_LOWER")}}},
-      {"valid", {1, 2, 6, 5}, {3, 2, 3, 3}, {{"auto_pad", text("VALID")}}},
-      {"of one dimension", {1, 3, 12}, {5, 3, 4}, {{"pads", wholes({1, 2})}, {"strides", wholes({2})}}},
+       {{"auto_pad", onnx::text_attribute("SAME_UPPER")}, {"strides", onnx::integers_attribute({2, 2})}}},
+      {"same, the beginning", {1, 2, 6, 5}, {3, 2, 4, 3}, {{"auto_pad", onnx::text_attribute("SAME_LOWER")}}},
+      {"valid", {1, 2, 6, 5}, {3, 2, 3, 3}, {{"auto_pad", onnx::text_attribute("VALID")}}},
+      {"of one dimension",
+       {1, 3, 12},
+       {5, 3, 4},
+       {{"pads", onnx::integers_attribute({1, 2})}, {"strides", onnx::integers_attribute({2})}}},
   };
   for (const Form& form : forms)
     for (const bool bias : {false, true}) {
@@ -272,7 +209,9 @@ BOOST_AUTO_TEST_CASE(matrix_products_and_their_biases_become_linear_layers) {
     Sketch sketch({1, 6});
     sketch.node("Gemm",
                 {"x", sketch.weight("w", sideways ? Dims{4, 6} : Dims{6, 4}), sketch.weight("b", {4})},
-                {{"transB", whole(sideways)}, {"alpha", real(0.5f)}, {"beta", real(2)}});
+                {{"transB", onnx::integer_attribute(sideways)},
+                 {"alpha", onnx::real_attribute(0.5f)},
+                 {"beta", onnx::real_attribute(2)}});
     check("gemm", sketch.finish());
   }
   Sketch sketch({1, 6});
@@ -292,26 +231,38 @@ BOOST_AUTO_TEST_CASE(elements_norms_and_pools_compute_what_their_operators_do) {
   };
   const Form forms[] = {
       {"Relu", {}},
-      {"LeakyRelu", {{"alpha", real(0.2f)}}},
+      {"LeakyRelu", {{"alpha", onnx::real_attribute(0.2f)}}},
       {"Sigmoid", {}},
-      {"HardSigmoid", {{"alpha", real(0.3f)}}},
+      {"HardSigmoid", {{"alpha", onnx::real_attribute(0.3f)}}},
       {"HardSwish", {}},
       {"Erf", {}},
       {"Identity", {}},
       {"MaxPool",
-       {{"kernel_shape", wholes({3, 2})}, {"strides", wholes({2, 2})}, {"pads", wholes({1, 0, 1, 1})}}},
-      {"MaxPool", {{"kernel_shape", wholes({3, 3})}, {"strides", wholes({2, 2})}, {"ceil_mode", whole(1)}}},
+       {{"kernel_shape", onnx::integers_attribute({3, 2})},
+        {"strides", onnx::integers_attribute({2, 2})},
+        {"pads", onnx::integers_attribute({1, 0, 1, 1})}}},
+      {"MaxPool",
+       {{"kernel_shape", onnx::integers_attribute({3, 3})},
+        {"strides", onnx::integers_attribute({2, 2})},
+        {"ceil_mode", onnx::integer_attribute(1)}}},
       {"AveragePool",
-       {{"kernel_shape", wholes({3, 3})}, {"strides", wholes({2, 2})}, {"pads", wholes({1, 1, 1, 1})}}},
+       {{"kernel_shape", onnx::integers_attribute({3, 3})},
+        {"strides", onnx::integers_attribute({2, 2})},
+        {"pads", onnx::integers_attribute({1, 1, 1, 1})}}},
       {"AveragePool",
-       {{"kernel_shape", wholes({3, 3})}, {"pads", wholes({1, 1, 1, 1})}, {"count_include_pad", whole(1)}}},
+       {{"kernel_shape", onnx::integers_attribute({3, 3})},
+        {"pads", onnx::integers_attribute({1, 1, 1, 1})},
+        {"count_include_pad", onnx::integer_attribute(1)}}},
       {"AveragePool",
-       {{"kernel_shape", wholes({2, 2})}, {"strides", wholes({2, 2})}, {"ceil_mode", whole(1)}}},
+       {{"kernel_shape", onnx::integers_attribute({2, 2})},
+        {"strides", onnx::integers_attribute({2, 2})},
+        {"ceil_mode", onnx::integer_attribute(1)}}},
       {"GlobalAveragePool", {}},
-      {"ReduceMean", {{"axes", wholes({2, 3})}}},
-      {"ReduceMean", {{"axes", wholes({-1, -2})}, {"keepdims", whole(0)}}},
+      {"ReduceMean", {{"axes", onnx::integers_attribute({2, 3})}}},
+      {"ReduceMean",
+       {{"axes", onnx::integers_attribute({-1, -2})}, {"keepdims", onnx::integer_attribute(0)}}},
       {"Flatten", {}},
-      {"Softmax", {{"axis", whole(1)}}},
+      {"Softmax", {{"axis", onnx::integer_attribute(1)}}},
   };
   for (const Form& form : forms) {
     Sketch sketch({1, 4, 7, 8});
@@ -329,9 +280,9 @@ BOOST_AUTO_TEST_CASE(elements_norms_and_pools_compute_what_their_operators_do) {
               {sketch.last, sketch.numbers("pads", {0, 0, 1, 0, 0, 0, 2, 1}), sketch.value("v", 0.25f)});
   sketch.model.graph.initializers["factors"] = onnx::Tensor::of({4}, std::vector<float>{1, 1, 2, 3});
   sketch.node("Resize", {sketch.last, "", "factors"},
-              {{"mode", text("nearest")},
-               {"coordinate_transformation_mode", text("asymmetric")},
-               {"nearest_mode", text("floor")}});
+              {{"mode", onnx::text_attribute("nearest")},
+               {"coordinate_transformation_mode", onnx::text_attribute("asymmetric")},
+               {"nearest_mode", onnx::text_attribute("floor")}});
   check("norm, slope, clip, pad, resize", sketch.finish());
 }
 
@@ -359,10 +310,13 @@ BOOST_AUTO_TEST_CASE(branches_gates_and_shuffled_channels_are_followed) {
 BOOST_AUTO_TEST_CASE(shapes_that_are_computed_fold_and_flatten_in_the_order_of_onnx) {
   Sketch sketch({-1, 3, 4, 5});
   const std::string shape = sketch.node("Shape", {"x"});
-  const std::string batch = sketch.node("Gather", {shape, sketch.numbers("zero", {0})}, {{"axis", whole(0)}});
-  const std::string to = sketch.node("Concat", {batch, sketch.numbers("rest", {-1})}, {{"axis", whole(0)}});
+  const std::string batch =
+      sketch.node("Gather", {shape, sketch.numbers("zero", {0})}, {{"axis", onnx::integer_attribute(0)}});
+  const std::string to =
+      sketch.node("Concat", {batch, sketch.numbers("rest", {-1})}, {{"axis", onnx::integer_attribute(0)}});
   sketch.node("Reshape", {"x", to});
-  sketch.node("Gemm", {sketch.last, sketch.weight("fc.weight", {7, 60})}, {{"transB", whole(1)}});
+  sketch.node("Gemm", {sketch.last, sketch.weight("fc.weight", {7, 60})},
+              {{"transB", onnx::integer_attribute(1)}});
   check("flattened", sketch.finish());
 }
 
@@ -394,8 +348,8 @@ BOOST_AUTO_TEST_CASE(pairs_of_quantizers_are_read_as_bits_of_layers) {
   sketch.model.graph.initializers["w"] = onnx::Tensor::make(onnx::ElementType::int8, {2, 3, 1, 1});
   for (std::size_t i = 0; i < 6; ++i)
     sketch.model.graph.initializers["w"].as<std::int8_t>()[i] = static_cast<std::int8_t>(7 * i);
-  const std::string w =
-      sketch.node("DequantizeLinear", {"w", sketch.weight("ws", {2}, 0.1f, 0.2f)}, {{"axis", whole(0)}});
+  const std::string w = sketch.node("DequantizeLinear", {"w", sketch.weight("ws", {2}, 0.1f, 0.2f)},
+                                    {{"axis", onnx::integer_attribute(0)}});
   sketch.node("Conv", {x, w});
   const onnx::ImportedNetwork imported = onnx::import_model(sketch.finish(), "m");
   BOOST_REQUIRE(imported.bits.size() == 1u);
@@ -411,7 +365,7 @@ BOOST_AUTO_TEST_CASE(everything_unsupported_is_listed_at_once) {
   Sketch sketch({1, 3, 4, 4});
   sketch.node("Conv", {"x", sketch.weight("c.weight", {3, 3, 1, 1})});
   const std::string odd = sketch.node("Mystery", {sketch.last});
-  const std::string other = sketch.node("ReduceMean", {"x"}, {{"axes", wholes({1})}});
+  const std::string other = sketch.node("ReduceMean", {"x"}, {{"axes", onnx::integers_attribute({1})}});
   sketch.node("Add", {odd, other});
   const std::string why = why_refused(sketch.finish());
   BOOST_TEST(has(why, "m.onnx: 2 of its nodes"), why);
