@@ -11,6 +11,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/kernels/epilogue.hpp"
+#include "quant/kernels/onednn_choose.hpp"
 #include "quant/quantizer.hpp"
 
 namespace bitsmith::quant {
@@ -73,7 +74,8 @@ Made make_convolution(const LayerInfo& layer, int batch, Type weight_type, Stora
       memory::desc({layer.output.channels}, Type::f32, Tag::x), memory::desc(out, type_of(to), Tag::nhwc),
       {w.stride_h, w.stride_w}, {w.dilation_h - 1, w.dilation_w - 1}, {w.pad_top, w.pad_left},
       {w.pad_bottom, w.pad_right});
-  const dnnl::convolution_forward::primitive_desc chosen(description, attributes, cpu());
+  const auto chosen =
+      onednn_choose<dnnl::convolution_forward::primitive_desc>(description, attributes, cpu());
   return {dnnl::convolution_forward(chosen), chosen.src_desc(), chosen.weights_desc(), chosen.dst_desc(),
           chosen.scratchpad_desc()};
 }
@@ -85,7 +87,8 @@ Made make_product(const LayerInfo& layer, int batch, Type weight_type, Storage f
       dnnl::prop_kind::forward_inference, memory::desc({batch, inputs}, type_of(from), Tag::nc),
       memory::desc({outputs, inputs}, weight_type, Tag::any), memory::desc({outputs}, Type::f32, Tag::x),
       memory::desc({batch, outputs}, type_of(to), Tag::nc));
-  const dnnl::inner_product_forward::primitive_desc chosen(description, attributes, cpu());
+  const auto chosen =
+      onednn_choose<dnnl::inner_product_forward::primitive_desc>(description, attributes, cpu());
   return {dnnl::inner_product_forward(chosen), chosen.src_desc(), chosen.weights_desc(), chosen.dst_desc(),
           chosen.scratchpad_desc()};
 }
@@ -139,7 +142,8 @@ class OneDnnLayer final : public PreparedKernel {
     const Tag plain = linear ? Tag::oi : grouped ? Tag::goihw : Tag::oihw;
     memory from({wanted.dims(), type, plain}, cpu(), const_cast<void*>(weights));
     weights_ = memory(wanted, cpu());
-    dnnl::reorder(from, weights_).execute(stream_, from, weights_);
+    dnnl::reorder(onednn_choose<dnnl::reorder::primitive_desc>(from, weights_))
+        .execute(stream_, from, weights_);
     stream_.wait();
   }
 

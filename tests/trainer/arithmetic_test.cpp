@@ -2,8 +2,10 @@
 
 #include "trainer/arithmetic.hpp"
 
+#include <fmt/format.h>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -135,6 +137,46 @@ BOOST_AUTO_TEST_CASE(training_in_integers_and_bf16_does_not_depend_on_the_number
   base::set_thread_count(0);
   BOOST_TEST((weights[0] == weights[1]));
   BOOST_TEST((weights[0] == weights[2]));
+}
+
+// oneDNN before 3.1 chooses the blocking of a convolution through a variable that all threads share, and that
+// depends on the operands' type: kernels of one type must not be chosen while another thread chooses one of
+// another. Each batch size is a kernel of its own, made once in a process.
+BOOST_AUTO_TEST_CASE(kernels_that_several_threads_choose_at_once_compute_what_they_should) {
+  constexpr int kPairs = 400;
+  constexpr quant::Shape kSmall{1, 5, 5};
+  quant::NetworkBuilder builder("chain", kSmall);
+  int x = builder.input();
+  for (int i = 0; i < 12; ++i)  // three channels: a blocking for another type goes wrong at once
+    x = builder.relu(fmt::format("relu{}", i),
+                     builder.conv(fmt::format("conv{}", i), x, 3, quant::Window::square(3, 1, 1)));
+  builder.linear("fc", builder.flatten("flatten", x), kClasses);
+  base::set_thread_count(4);
+  const test::SmallData data = test::make_small_data(kPairs + 1, kSmall, kClasses, 5);
+  TensorSource source(data.images, data.labels, kClasses, 32);
+  Network real(std::move(builder).build(), 1);
+  real.set_shards(1);
+  Network integers = real.clone();
+  quantize(integers, source, 8);
+  integers.set_arithmetic(kFast);
+  const auto logits_of_first = [&](const Network& network, int images) {
+    Network own = network.clone();
+    Tensor batch(images, kSmall);
+    std::copy_n(data.images.data(), batch.elements(), batch.data());
+    const Tensor& logits = own.forward(batch, Mode::evaluate);
+    return std::vector<float>(logits.data(), logits.data() + kClasses);
+  };
+  std::vector<std::vector<float>> found(2 * kPairs);
+  base::parallel_for(2 * kPairs, [&](int i) {
+    const base::Sequential alone;
+    found[static_cast<std::size_t>(i)] = logits_of_first(i % 2 == 0 ? real : integers, 2 + i / 2);
+  });
+  base::set_thread_count(0);
+  for (const int kind : {0, 1}) {
+    const auto expected = logits_of_first(kind == 0 ? real : integers, 1);
+    for (std::size_t i = static_cast<std::size_t>(kind); i < found.size(); i += 2)
+      BOOST_TEST(relative_difference(found[i], expected) < 1e-5, "batch of " << 2 + i / 2);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_quantized_network_is_evaluated_by_its_integer_network_where_it_asks_for_integers) {

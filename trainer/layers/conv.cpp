@@ -1,5 +1,6 @@
 #include "trainer/layers/conv.hpp"
 
+#include "quant/kernels/onednn_choose.hpp"
 #include "trainer/layers/onednn.hpp"
 
 namespace bitsmith::trainer {
@@ -49,7 +50,8 @@ ForwardProduct Conv::make_forward(int samples, Type input, bool adds_bias) const
   const dnnl::convolution_forward::desc description(dnnl::prop_kind::forward_inference, kDirect, p.x, weights,
                                                     p.bias, p.y, sliding.strides, sliding.gaps, sliding.begin,
                                                     sliding.end);
-  const dnnl::convolution_forward::primitive_desc chosen(description, attributes, onednn_engine());
+  const auto chosen = quant::onednn_choose<dnnl::convolution_forward::primitive_desc>(description, attributes,
+                                                                                      onednn_engine());
   p.primitive = dnnl::convolution_forward(chosen);
   p.weights = chosen.weights_desc();
   p.scratch = chosen.scratchpad_desc();
@@ -71,12 +73,13 @@ BackwardProduct Conv::make_backward(int samples, Type operands, const memory::de
   const dnnl::convolution_forward::desc forward(dnnl::prop_kind::forward_training, kDirect, p.x, weights,
                                                 p.dy, sliding.strides, sliding.gaps, sliding.begin,
                                                 sliding.end);
-  const dnnl::convolution_forward::primitive_desc hint(forward, attributes, onednn_engine());
+  const auto hint =
+      quant::onednn_choose<dnnl::convolution_forward::primitive_desc>(forward, attributes, onednn_engine());
 
   const dnnl::convolution_backward_weights::desc by_weights(
       kDirect, p.x, gradient, p.bias, p.dy, sliding.strides, sliding.gaps, sliding.begin, sliding.end);
-  const dnnl::convolution_backward_weights::primitive_desc by_weights_chosen(by_weights, attributes,
-                                                                             onednn_engine(), hint);
+  const auto by_weights_chosen = quant::onednn_choose<dnnl::convolution_backward_weights::primitive_desc>(
+      by_weights, attributes, onednn_engine(), hint);
   p.by_weights = dnnl::convolution_backward_weights(by_weights_chosen);
   p.weights_gradient = by_weights_chosen.diff_weights_desc();
   p.by_weights_scratch = by_weights_chosen.scratchpad_desc();
@@ -84,8 +87,8 @@ BackwardProduct Conv::make_backward(int samples, Type operands, const memory::de
 
   const dnnl::convolution_backward_data::desc by_data(kDirect, p.dx, weights, p.dy, sliding.strides,
                                                       sliding.gaps, sliding.begin, sliding.end);
-  const dnnl::convolution_backward_data::primitive_desc by_data_chosen(by_data, attributes, onednn_engine(),
-                                                                       hint);
+  const auto by_data_chosen = quant::onednn_choose<dnnl::convolution_backward_data::primitive_desc>(
+      by_data, attributes, onednn_engine(), hint);
   p.by_data = dnnl::convolution_backward_data(by_data_chosen);
   p.weights = by_data_chosen.weights_desc();
   p.by_data_scratch = by_data_chosen.scratchpad_desc();

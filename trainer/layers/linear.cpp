@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "quant/base/error.hpp"
+#include "quant/kernels/onednn_choose.hpp"
 #include "trainer/layers/onednn.hpp"
 
 namespace bitsmith::trainer {
@@ -33,7 +34,8 @@ ForwardProduct Linear::make_forward(int samples, Type input, bool adds_bias) con
   const auto attributes = onednn_attributes();
   const dnnl::inner_product_forward::desc description(dnnl::prop_kind::forward_inference, p.x, weights,
                                                       p.bias, p.y);
-  const dnnl::inner_product_forward::primitive_desc chosen(description, attributes, onednn_engine());
+  const auto chosen = quant::onednn_choose<dnnl::inner_product_forward::primitive_desc>(
+      description, attributes, onednn_engine());
   p.primitive = dnnl::inner_product_forward(chosen);
   p.weights = chosen.weights_desc();
   p.scratch = chosen.scratchpad_desc();
@@ -53,19 +55,20 @@ BackwardProduct Linear::make_backward(int samples, Type operands,
       weights_gradient.is_zero() ? memory::desc({outputs, inputs}, Type::f32, Tag::any) : weights_gradient;
   const auto attributes = onednn_attributes();
   const dnnl::inner_product_forward::desc forward(dnnl::prop_kind::forward_training, p.x, weights, p.dy);
-  const dnnl::inner_product_forward::primitive_desc hint(forward, attributes, onednn_engine());
+  const auto hint =
+      quant::onednn_choose<dnnl::inner_product_forward::primitive_desc>(forward, attributes, onednn_engine());
 
   const dnnl::inner_product_backward_weights::desc by_weights(p.x, gradient, p.bias, p.dy);
-  const dnnl::inner_product_backward_weights::primitive_desc by_weights_chosen(by_weights, attributes,
-                                                                               onednn_engine(), hint);
+  const auto by_weights_chosen = quant::onednn_choose<dnnl::inner_product_backward_weights::primitive_desc>(
+      by_weights, attributes, onednn_engine(), hint);
   p.by_weights = dnnl::inner_product_backward_weights(by_weights_chosen);
   p.weights_gradient = by_weights_chosen.diff_weights_desc();
   p.by_weights_scratch = by_weights_chosen.scratchpad_desc();
   if (arguments_.input_is_image) return p;
 
   const dnnl::inner_product_backward_data::desc by_data(p.dx, weights, p.dy);
-  const dnnl::inner_product_backward_data::primitive_desc by_data_chosen(by_data, attributes, onednn_engine(),
-                                                                         hint);
+  const auto by_data_chosen = quant::onednn_choose<dnnl::inner_product_backward_data::primitive_desc>(
+      by_data, attributes, onednn_engine(), hint);
   p.by_data = dnnl::inner_product_backward_data(by_data_chosen);
   p.weights = by_data_chosen.weights_desc();
   p.by_data_scratch = by_data_chosen.scratchpad_desc();

@@ -1,5 +1,6 @@
 #include "trainer/layers/prepared_weights.hpp"
 
+#include "quant/kernels/onednn_choose.hpp"
 #include "trainer/layers/onednn.hpp"
 
 namespace bitsmith::trainer {
@@ -15,7 +16,8 @@ const dnnl::memory& PreparedWeights::as(const dnnl::memory::desc& wanted, Use us
   if (wanted.data_type() == dnnl::memory::data_type::s8) source.data.data_type = dnnl_s8;
   entry.memory = dnnl::memory(wanted, onednn_engine());
   entry.source = onednn_view(source);
-  entry.reorder = dnnl::reorder(entry.source, entry.memory);
+  entry.reorder =
+      dnnl::reorder(quant::onednn_choose<dnnl::reorder::primitive_desc>(entry.source, entry.memory));
   entry.use = use;
   entries_.push_back(std::move(entry));
   return entries_.back().memory;

@@ -1,5 +1,6 @@
 #include "trainer/layers/product_gradient.hpp"
 
+#include "quant/kernels/onednn_choose.hpp"
 #include "trainer/kernels/passes.hpp"
 #include "trainer/layer.hpp"
 #include "trainer/layers/onednn.hpp"
@@ -22,7 +23,8 @@ void ProductGradient::reserve(int parts, const dnnl::memory::desc& layout, const
     layout_ = layout;
     parts_.clear();
     plain_sum_ = dnnl::memory(plain_, onednn_engine());
-    to_plain_ = dnnl::reorder(onednn_view(layout), plain_sum_);
+    to_plain_ =
+        dnnl::reorder(quant::onednn_choose<dnnl::reorder::primitive_desc>(onednn_view(layout), plain_sum_));
   }
   while (parts_.size() < static_cast<std::size_t>(parts)) {
     OfPart part;
