@@ -131,6 +131,10 @@ std::uint64_t NetworkInfo::hash() const {
     hasher.add(static_cast<double>(node.alpha));
     hasher.add(static_cast<double>(node.beta));
   }
+  for (const auto& group : shared_weights) {
+    hasher.add("one weight");
+    for (int layer : group) hasher.add(layer);
+  }
   return hasher.value();
 }
 

@@ -108,11 +108,66 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
                       network.layers[i].name, kLowestSignedBits, names(search.activation_bits)));
     }
   }
+  tie_layers(network, network.shared_weights, Part::weight);
+  if (search.tied_activations == TiedActivations::tensor)
+    tie_layers(network, quant::readers_of_one_tensor(network), Part::activation);
+  if (search.tied_activations == TiedActivations::residual)
+    tie_layers(network, quant::readers_of_one_residual_stream(network), Part::activation);
   for (int layer = 0; layer < layers(); ++layer) {
     for (Part part : {Part::weight, Part::activation}) {
-      if (choices(layer, part).size() > 1) steps_.push_back({layer, part});
+      const Step step{layer, part};
+      const std::vector<Step>* tied = tied_with(step);
+      if (choices(layer, part).size() > 1 && (tied == nullptr || tied->front() == step))
+        steps_.push_back(step);
     }
   }
+}
+
+void ActionSpace::tie_layers(const quant::NetworkInfo& network, const std::vector<quant::TiedLayers>& groups,
+                             Part part) {
+  for (const quant::TiedLayers& layers : groups) {
+    std::vector<Step> steps;
+    const std::vector<Format>* pinned = nullptr;
+    std::vector<Format> common = part == Part::weight ? searched_.weight : searched_.activation;
+    for (int layer : layers) {
+      const Step step = steps.emplace_back(Step{layer, part});
+      if (!is_pinned(layer)) {
+        std::erase_if(common, [&](Format format) { return !std::ranges::binary_search(list(step), format); });
+        continue;
+      }
+      if (pinned != nullptr && *pinned != list(step))
+        throw base::UserError(fmt::format(
+            "quantization.first_layer_bits and last_layer_bits differ, but '{}' and '{}' have one {}",
+            network.layers[static_cast<std::size_t>(layers.front())].name,
+            network.layers[static_cast<std::size_t>(layer)].name,
+            part == Part::weight ? "weight" : "format for what they read (search.tied_activations)"));
+      pinned = &list(step);
+    }
+    if (pinned != nullptr) common = *pinned;
+    for (const Step step : steps) list(step) = common;
+    tied_.push_back(std::move(steps));
+  }
+}
+
+const std::vector<Step>* ActionSpace::tied_with(Step step) const {
+  const auto group = std::ranges::find_if(
+      tied_, [&](const std::vector<Step>& steps) { return std::ranges::find(steps, step) != steps.end(); });
+  return group == tied_.end() ? nullptr : &*group;
+}
+
+void ActionSpace::set(quant::Policy& policy, Step step, Format format) const {
+  bits_of(policy, step) = format;
+  if (const std::vector<Step>* tied = tied_with(step))
+    for (const Step other : *tied) bits_of(policy, other) = format;
+}
+
+quant::Policy ActionSpace::tie(quant::Policy policy) const {
+  for (const std::vector<Step>& tied : tied_) {
+    Format lowest = bits_of(policy, tied.front());
+    for (const Step step : tied) lowest = std::min(lowest, bits_of(policy, step));
+    set(policy, tied.front(), lowest);
+  }
+  return policy;
 }
 
 std::span<const Format> ActionSpace::choices(int layer, Part part) const {
@@ -153,7 +208,10 @@ quant::Policy ActionSpace::pin(quant::Policy policy) const {
 quant::Policy ActionSpace::pin_layers(quant::Policy policy) const {
   base::require(policy.layers.size() == choices_.size(), "a policy of another network");
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    if (pinned_[i]) policy.layers[i] = {choices_[i].weight[0], choices_[i].activation[0]};
+    if (!pinned_[i]) continue;
+    const int layer = static_cast<int>(i);
+    set(policy, {layer, Part::weight}, choices_[i].weight[0]);
+    set(policy, {layer, Part::activation}, choices_[i].activation[0]);
   }
   return policy;
 }
@@ -179,7 +237,7 @@ bool ActionSpace::allows(const quant::Policy& policy) const {
       return false;
     }
   }
-  return true;
+  return !has_ties() || tie(policy) == policy;
 }
 
 }  // namespace bitsmith::search

@@ -22,7 +22,7 @@ std::vector<quant::Policy> AgentSearch::propose(int first_episode, int count) {
     for (int i = 0; i < observer_.steps(); ++i) {
       const Step step = space_.steps()[static_cast<std::size_t>(i)];
       const double action = agent_->act(episode, observer_.before(i, policy), rng);
-      bits_of(policy, step) = space_.to_bits(step.layer, step.part, action);
+      space_.set(policy, step, space_.to_bits(step.layer, step.part, action));
     }
     policies.push_back(std::move(policy));
   }

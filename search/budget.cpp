@@ -31,13 +31,13 @@ std::vector<Move> moves_towards(const ActionSpace& space, quant::Policy from, co
       for (int layer = space.layers() - 1; layer >= 0; --layer) {
         for (Part part : kLoweringOrder) {
           const Step step{layer, part};
-          quant::Format& bits = bits_of(from, step);
+          const quant::Format bits = bits_of(from, step);
           const quant::Format wanted = bits_of(to, step);
           if (down ? bits <= wanted : bits >= wanted) continue;
           const auto choices = space.choices(layer, part);
           const auto here = std::ranges::lower_bound(choices, bits);
-          bits = down ? *(here - 1) : *(here + 1);
-          moves.push_back({step, bits});
+          moves.push_back({step, down ? *(here - 1) : *(here + 1)});
+          space.set(from, step, moves.back().bits);
           moved = true;
         }
       }
@@ -46,8 +46,9 @@ std::vector<Move> moves_towards(const ActionSpace& space, quant::Policy from, co
   return moves;
 }
 
-quant::Policy after(quant::Policy policy, const std::vector<Move>& moves, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) bits_of(policy, moves[i].step) = moves[i].bits;
+quant::Policy after(const ActionSpace& space, quant::Policy policy, const std::vector<Move>& moves,
+                    std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) space.set(policy, moves[i].step, moves[i].bits);
   return policy;
 }
 
@@ -157,21 +158,21 @@ quant::Policy Budget::lower_where_it_pays(quant::Policy policy) const {
         const quant::Format current = bits_of(policy, step);
         auto here = std::ranges::lower_bound(choices, current);
         while (here != choices.begin()) {
-          bits_of(policy, step) = *--here;
+          space_.set(policy, step, *--here);
           std::vector<double> lowered = constrained_prices(policy);
           if (pays(prices, lowered)) {
             prices = std::move(lowered);
             moved = true;
             break;
           }
-          bits_of(policy, step) = current;
+          space_.set(policy, step, current);
         }
         if (search::within(prices, limits_)) return policy;
       }
     }
   }
   for (const Move& move : moves_towards(space_, policy, feasible_)) {
-    bits_of(policy, move.step) = move.bits;
+    space_.set(policy, move.step, move.bits);
     if (search::within(constrained_prices(policy), limits_)) return policy;
   }
   return policy;  // is feasible_
@@ -183,9 +184,10 @@ quant::Policy Budget::bisect(const quant::Policy& policy) const {
   std::size_t over = 0, under = moves.size();
   while (under - over > 1) {
     const std::size_t middle = over + (under - over) / 2;
-    (search::within(constrained_prices(after(policy, moves, middle)), limits_) ? under : over) = middle;
+    (search::within(constrained_prices(after(space_, policy, moves, middle)), limits_) ? under : over) =
+        middle;
   }
-  return after(policy, moves, under);
+  return after(space_, policy, moves, under);
 }
 
 }  // namespace bitsmith::search

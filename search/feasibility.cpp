@@ -144,7 +144,8 @@ quant::Policy descend(const ActionSpace& space, const Prices& prices, std::span<
     for (int layer = 0; layer < space.layers() && best > 0; ++layer) {
       for (quant::LayerFormats bits : pairs(space, layer)) {
         quant::Policy next = policy;
-        next.layers[static_cast<std::size_t>(layer)] = bits;
+        space.set(next, {layer, Part::weight}, bits.weight);
+        space.set(next, {layer, Part::activation}, bits.activation);
         const std::vector<double> of_next = prices(next);
         keep_lower(tightest, of_next);
         const double candidate = excess(of_next, limits);
@@ -184,6 +185,7 @@ Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::s
     for (const auto& changes : of_layers)
       cheapest.layers.push_back(
           std::ranges::min_element(changes, {}, [m](const Change& change) { return change.added[m]; })->bits);
+    cheapest = space.tie(std::move(cheapest));
     const Point true_prices = prices(cheapest);
     keep_lower(result.tightest, true_prices);
     if (within(true_prices, limits)) return {cheapest, {}, false};
@@ -191,8 +193,9 @@ Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::s
   }
   bool exact = true;
   if (auto solution = solve_additive(of_layers, lowest_prices, limits, exact)) {
+    *solution = space.tie(std::move(*solution));
     if (within(prices(*solution), limits)) return {solution, {}, false};
-    are_sums = false;  // the sums promised what the true prices do not keep
+    are_sums = false;  // the sums promised what the true prices, or the ties, do not keep
     starts.insert(starts.begin(), std::move(*solution));
   }
   result.proven = are_sums && exact;

@@ -23,7 +23,8 @@ struct Feasibility {
 ///
 /// The Pareto set of sums of single-layer changes is built layer by layer (dynamic programming). Where prices
 /// are such sums (`are_sums`: every model says so), "none" is a proof unless the set had to be cut. Where
-/// they are not (conversions between layers), it is one of the starts, with the uniform policies, of a
+/// they are not (conversions between layers), or where decisions are tied (the sums know of no ties, so that
+/// "none" holds with them all the more), it is one of the starts, with the uniform policies, of a
 /// coordinate descent on the true prices.
 Feasibility find_feasible(const ActionSpace& space, const Prices& prices, std::span<const double> limits,
                           bool are_sums);

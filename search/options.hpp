@@ -9,6 +9,9 @@ namespace bitsmith::search {
 
 enum class AgentKind { ddpg };
 enum class RewardKind { accuracy, cross_entropy };
+/// Which layers take what they read in one format: none together, those that read one tensor, or those that
+/// read tensors of one residual stream (quant/tied_layers.hpp).
+enum class TiedActivations { none, tensor, residual };
 
 /// DDPG as in HAQ (Wang et al. 2019, sections 3.6 and 3.7; Lillicrap et al. 2016).
 struct DdpgOptions {
@@ -33,6 +36,7 @@ struct SearchOptions {
   int round = 4;             ///< episodes proposed together and evaluated in parallel: part of the result
   std::vector<quant::Format> weight_bits = {2, 3, 4, 5, 6, 7, 8};  ///< choices, in any order
   std::vector<quant::Format> activation_bits = {2, 3, 4, 5, 6, 7, 8};
+  TiedActivations tied_activations = TiedActivations::none;
   RewardKind reward = RewardKind::cross_entropy;
   double reward_scale = 0.1;  ///< HAQ's lambda, on accuracy in percent
   int finalists = 3;          ///< of each method: fine-tuned for longer before the winner is chosen

@@ -11,7 +11,7 @@ std::vector<quant::Policy> RandomSearch::propose(int first_episode, int count) {
     quant::Policy policy = space_.lowest();
     for (const Step step : space_.steps()) {
       const auto choices = space_.choices(step.layer, step.part);
-      bits_of(policy, step) = choices[static_cast<std::size_t>(rng.below(choices.size()))];
+      space_.set(policy, step, choices[static_cast<std::size_t>(rng.below(choices.size()))]);
     }
     policies.push_back(std::move(policy));
   }

@@ -25,7 +25,7 @@ using Json = nlohmann::ordered_json;
 
 struct CostOptions {
   NetworkArgument network;
-  std::string policy = "uniform:8";
+  std::string policy;  ///< empty: the model's own, else uniform:8
   std::vector<std::string> hardware = {"size", "bops"};
   hwmodels::HostOptions host;
   bool json = false, quiet = false;
@@ -110,9 +110,12 @@ std::string to_text(const quant::NetworkInfo& network, const quant::Policy& poli
   return table.text();
 }
 
-void cost(const CostOptions& options, const Streams& streams) {
-  const quant::NetworkInfo network = load_network(options.network);
-  const quant::Policy policy = policy_argument(network, options.policy);
+void cost(CostOptions options, const Streams& streams) {
+  const NamedNetwork named = load_network(options.network);
+  const quant::NetworkInfo& network = named.info;
+  const bool of_model = options.policy.empty() && named.policy;
+  if (options.policy.empty()) options.policy = of_model ? "of the model" : "uniform:8";
+  const quant::Policy policy = of_model ? *named.policy : policy_argument(network, options.policy);
   hwmodels::CostModelContext context{network, {}, options.host, {}, bits_of(policy), nullptr};
   hwmodels::LatencyTable table;
   const bool measured = std::ranges::find(options.hardware, "host") != options.hardware.end();
@@ -150,8 +153,10 @@ void add_cost_command(CLI::App& program, const Streams& streams) {
   const auto options = std::make_shared<CostOptions>();
   add_network_options(command, options->network);
   command.get_option("--network")->required();
-  command.add_option("--policy", options->policy,
-                     "fp32, uniform:BITS, uniform:WEIGHTS,ACTIVATIONS, or the file of a policy (uniform:8)");
+  command.add_option(
+      "--policy", options->policy,
+      "fp32, uniform:BITS, uniform:WEIGHTS,ACTIVATIONS, or the file of a policy (what a quantized ONNX "
+      "model says; else uniform:8)");
   std::string names;
   for (const hwmodels::CostModelRow& row : hwmodels::cost_model_rows())
     if (row.name != "command") names += (names.empty() ? "" : ", ") + std::string(row.name);

@@ -20,6 +20,7 @@
 #include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/file.hpp"
 #include "trainer/onnx/import.hpp"
+#include "trainer/onnx/imported_policy.hpp"
 #include "trainer/qat.hpp"
 #include "trainer/tensor_source.hpp"
 
@@ -98,16 +99,6 @@ std::string to_npy(const trainer::Tensor& logits, const onnx::Layout& layout) {
   return base::npy_bytes<float>(values, shape);
 }
 
-/// The file's own scales of inputs in place of those that were found.
-void take_scales(const onnx::ImportedNetwork& imported, trainer::CalibrationTable& table) {
-  for (std::size_t i = 0; i < imported.info.layers.size(); ++i) {
-    const auto found = imported.bits.find(imported.info.layers[i].name);
-    if (found == imported.bits.end() || found->second.activation_bits > 8) continue;
-    if (found->second.activation_scale > 0)
-      table.set(static_cast<int>(i), found->second.activation_bits, found->second.activation_scale);
-  }
-}
-
 struct Deployed {
   trainer::Network network;
   quant::Plan plan;
@@ -119,9 +110,11 @@ struct Deployed {
     if (chosen.quantizes()) {
       trainer::TensorSource source(images, std::vector<int>(static_cast<std::size_t>(images.batch()), 0), 2,
                                    std::min(images.batch(), 32));
-      trainer::CalibrationTable table = trainer::calibrate(network, source, {});
-      if (policy.empty()) take_scales(imported, table);
-      trainer::apply_policy(network, chosen, table, {});
+      const trainer::CalibrationTable table = trainer::calibrate(network, source, {});
+      if (policy.empty())
+        onnx::apply_imported_policy(network, imported, table);
+      else
+        trainer::apply_policy(network, chosen, table, {});
     }
     plan = quant::lower(network.info(), chosen);
   }

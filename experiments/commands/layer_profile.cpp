@@ -24,7 +24,7 @@ const std::string& what(const LayerProfileOptions& options) {
 /// A network's layers at the bits that are asked for, alone and in place; how many layers there are.
 std::size_t profile_network(const LayerProfileOptions& options, const base::Progress& progress,
                             hwmodels::ProfileReport& report) {
-  const quant::NetworkInfo network = load_network(options.network);
+  const quant::NetworkInfo network = load_network(options.network).info;
   hwmodels::BitChoices choices{{}, {}};
   for (const int bits : options.bits) {
     if (bits < 2 || (bits > 8 && bits != quant::kFloatBits))

@@ -13,6 +13,7 @@
 #include "trainer/networks/description.hpp"
 #include "trainer/networks/networks.hpp"
 #include "trainer/onnx/import.hpp"
+#include "trainer/onnx/imported_policy.hpp"
 
 namespace bitsmith::experiments {
 namespace {
@@ -57,18 +58,21 @@ void add_network_options(CLI::App& command, NetworkArgument& argument) {
       ->check(CLI::Range(2, 1 << 20));
 }
 
-quant::NetworkInfo load_network(const NetworkArgument& argument) {
-  if (argument.network.ends_with(".onnx"))
-    return trainer::onnx::import_file(
-               argument.network,
-               argument.input.empty() ? std::nullopt : std::optional<quant::Shape>(shape_of(argument.input)))
-        .info;
+NamedNetwork load_network(const NetworkArgument& argument) {
+  if (argument.network.ends_with(".onnx")) {
+    std::optional<quant::Shape> input;
+    if (!argument.input.empty()) input = shape_of(argument.input);
+    trainer::onnx::ImportedNetwork imported = trainer::onnx::import_file(argument.network, input);
+    quant::Policy policy = trainer::onnx::imported_policy(imported);
+    return {std::move(imported.info), policy.quantizes() ? std::optional(std::move(policy)) : std::nullopt};
+  }
   const quant::Shape input = argument.input.empty() ? quant::Shape{3, 32, 32} : shape_of(argument.input);
   if (argument.network.ends_with(".yaml") || argument.network.ends_with(".yml"))
-    return trainer::build_network(
-        trainer::read_network(base::read_file(argument.network, kMostBytes), argument.network), input,
-        argument.classes);
-  return trainer::build_network(argument.network, input, argument.classes);
+    return {trainer::build_network(
+                trainer::read_network(base::read_file(argument.network, kMostBytes), argument.network), input,
+                argument.classes),
+            std::nullopt};
+  return {trainer::build_network(argument.network, input, argument.classes), std::nullopt};
 }
 
 quant::Policy policy_argument(const quant::NetworkInfo& network, const std::string& policy) {

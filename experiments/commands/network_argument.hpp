@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <optional>
 #include <string>
 
 #include "quant/network_info.hpp"
@@ -17,8 +18,13 @@ struct NetworkArgument {
 
 void add_network_options(CLI::App& command, NetworkArgument& argument);
 
+struct NamedNetwork {
+  quant::NetworkInfo info;
+  std::optional<quant::Policy> policy;  ///< what the pairs of quantizers of an ONNX model say, if it has any
+};
+
 /// Throws UserError for what cannot be read or built.
-quant::NetworkInfo load_network(const NetworkArgument& argument);
+NamedNetwork load_network(const NetworkArgument& argument);
 
 /// "fp32", "uniform:BITS", "uniform:WEIGHTS,ACTIVATIONS", or the file of a policy. Throws UserError for
 /// others.

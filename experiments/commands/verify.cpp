@@ -77,7 +77,7 @@ std::vector<quant::Policy> random_policies(const Subject& subject, int count, st
     quant::Policy policy = space.lowest();
     for (const search::Step& step : space.steps()) {
       const auto choices = space.choices(step.layer, step.part);
-      search::bits_of(policy, step) = choices[rng.below(static_cast<unsigned>(choices.size()))];
+      space.set(policy, step, choices[rng.below(static_cast<unsigned>(choices.size()))]);
     }
     policies.push_back(std::move(policy));
   }

@@ -105,6 +105,13 @@ void visit_fields(FieldVisitor& visitor, search::SearchOptions& options) {
                 &options.activation_bits);
   visit_choice(
       visitor,
+      {.name = "tied_activations",
+       .meaning = "layers that take what they read in one format: those that read one tensor, or one "
+                  "residual stream; the default with network.model is tensor",
+       .choices = {"none", "tensor", "residual"}},
+      options.tied_activations);
+  visit_choice(
+      visitor,
       {.name = "reward",
        .meaning = "what an episode is rewarded for: accuracy as in the paper, or lower cross-entropy, which "
                   "tells near-equal policies apart; with evaluator.command the default is accuracy",

@@ -43,6 +43,8 @@ void identify_model(NetworkOptions& network, Places& places) {
 void set_defaults_of_imports(Config& config, const Places& places) {
   if (config.network.model.empty()) return;
   if (!places.given("evaluator.finetune_steps")) config.evaluator.builtin.finetune_steps = 0;
+  if (!places.given("search.tied_activations"))
+    config.search.tied_activations = search::TiedActivations::tensor;
   if (config.network.trained && !places.given("finetune.epochs")) config.finetune.epochs = 0;
 }
 

@@ -15,9 +15,9 @@ async function main(model, runs) {
       intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential', graphOptimizationLevel: 'all',
       logSeverityLevel: 3, enableProfiling: true, profileFilePrefix: path.join(folder, 'p'),
     });
-    const shape = session.inputMetadata ? session.inputMetadata[0].shape : JSON.parse(process.env.SHAPE);
+    const shape = JSON.parse(process.env.SHAPE);
     const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => ((i * 37) % 64) / 32 - 1);
-    const feeds = { x: new ort.Tensor('float32', data, shape) };
+    const feeds = { [session.inputNames[0]]: new ort.Tensor('float32', data, shape) };
     const calls = [];
     for (let i = 0; i < runs + 5; ++i) {
       const start = process.hrtime.bigint();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "quant/base/file.hpp"
+#include "quant/base/hdf5.hpp"
 #include "quant/base/subprocess.hpp"
 #include "tests/experiments/quadrant_images.hpp"
 #include "tests/quant/base/temporary_folder.hpp"
@@ -110,6 +111,51 @@ BOOST_AUTO_TEST_CASE(phases_and_layers_of_their_own_run_to_the_end) {
   BOOST_TEST(report["layers"][2]["weight_method"] == "ttq");
   BOOST_TEST(report["layers"][1]["weight_bits"] == 4);
   BOOST_TEST(report["test"]["agreement"].get<double>() > 0.9);
+}
+
+BOOST_AUTO_TEST_CASE(a_layer_without_a_batch_norm_to_fold_is_named) {
+  const Experiment experiment;
+  const auto result = experiment.says({"--set", "quantization.weight_method=straight_through", "--set",
+                                       "quantization.activation_method=straight_through", "--set",
+                                       "quantization.batch_norm=folded"});
+  BOOST_TEST(result.exit_code == 0, result.err);
+  BOOST_TEST(result.err.find("batch_norm: folded has no effect on fc: ") != std::string::npos, result.err);
+}
+
+// A batch norm takes no statistics from a batch that gives it one value: those of training stay.
+BOOST_AUTO_TEST_CASE(one_image_to_recalibrate_on_leaves_the_statistics_of_training) {
+  const Experiment experiment;
+  const auto accuracy = [&](const char* images) {
+    return experiment.run({"--set", std::string("qat.recalibration_images=") + images})["test"]["simulated"]
+        .get<double>();
+  };
+  BOOST_TEST(accuracy("1") == accuracy("0"));
+}
+
+BOOST_AUTO_TEST_CASE(steps_that_training_would_make_negative_are_delivered_positive) {
+  const Experiment experiment;
+  experiment.run({"--set", "finetune.learning_rate=0.5", "--set", "finetune.epochs=1"});
+  const auto file = base::hdf5::File::open(experiment.path("a.qat.h5"));
+  int steps = 0;
+  for (const std::string& name : file.children("parameters"))
+    if (name.ends_with("_step"))
+      for (float step : file.read<float>("parameters/" + name).values) {
+        BOOST_TEST(step > 0.0f, name);
+        ++steps;
+      }
+  BOOST_TEST(steps > 100);
+}
+
+// As on a full disk; the limit's signal would end a program that does not ask for the error instead.
+BOOST_AUTO_TEST_CASE(a_checkpoint_that_cannot_be_written_is_told_and_leaves_no_piece_of_it) {
+  const Experiment experiment;
+  const std::string command = "ulimit -f 100; exec " + std::string(BITSMITH_EXECUTABLE) + " qat " +
+                              experiment.path("tiny.yaml") + " --output " + experiment.path("a.h5");
+  const auto result = base::run_process({"/bin/sh", "-c", command}, "", kTimeout_s);
+  BOOST_TEST(result.exit_code == 2);
+  BOOST_TEST(result.err.find("trained.h5: ") != std::string::npos, result.err);
+  BOOST_TEST(result.err.find("File too large") != std::string::npos, result.err);
+  BOOST_TEST(!std::filesystem::exists(experiment.path("a.work/trained.h5")));
 }
 
 BOOST_AUTO_TEST_CASE(checkpoints_of_another_training_are_kept_under_another_name) {

@@ -181,12 +181,17 @@ ImportedNetwork Importer::run() {
   result_.info = std::move(*net_).build();
   if (logits.node != static_cast<int>(result_.info.nodes.size()) - 1 || logits.node == 0)
     throw base::UserError(fmt::format("{}: its output is no node's own result", source_));
+  keep_exact_weight_scales();
   result_.input_name = graph_.inputs[0].name;
   result_.output_name = graph_.outputs[0].name;
   result_.output_layout = logits.layout;
   result_.metadata = model_.metadata;
-  for (auto& [weight, layers] : layers_of_weight_)
-    if (layers.size() > 1) result_.shared_weights.push_back(layers);
+  for (const auto& [weight, names] : layers_of_weight_) {
+    if (names.size() < 2) continue;
+    std::vector<int> layers;
+    for (const std::string& name : names) layers.push_back(result_.info.find_layer(name));
+    result_.info.shared_weights.push_back(std::move(layers));
+  }
   return std::move(result_);
 }
 
@@ -232,19 +237,6 @@ ImportedNetwork import_model(const Model& model, const std::string& source,
 
 ImportedNetwork import_file(const std::filesystem::path& file, std::optional<quant::Shape> input) {
   return import_model(read_model(file), file.string(), input);
-}
-
-quant::Policy imported_policy(const ImportedNetwork& imported) {
-  quant::Policy policy = quant::uniform_policy(imported.info, {quant::kFloatBits, quant::kFloatBits});
-  for (std::size_t i = 0; i < policy.layers.size(); ++i) {
-    const auto found = imported.bits.find(imported.info.layers[i].name);
-    if (found == imported.bits.end()) continue;
-    const ImportedBits& bits = found->second;
-    if (bits.weight_bits > 8) continue;  // activations alone: no kernel multiplies real weights by integers
-    policy.layers[i] = {bits.weight_bits,
-                        bits.activation_bits > 8 ? quant::kFloatBits : bits.activation_bits};
-  }
-  return policy;
 }
 
 void put_numbers(const ImportedNetwork& imported, Network& network) {

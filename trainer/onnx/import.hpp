@@ -16,10 +16,11 @@
 
 namespace bitsmith::trainer::onnx {
 
-/// What a pair of QuantizeLinear and DequantizeLinear says of a layer.
+/// What a pair of QuantizeLinear and DequantizeLinear says of a layer, in the terms of a policy: integers
+/// that are symmetric, or begin at 0.
 struct ImportedBits {
   int weight_bits = quant::kFloatBits, activation_bits = quant::kFloatBits;
-  std::vector<float> weight_scales;  ///< one, or one for each output channel
+  std::vector<float> weight_scales;  ///< one, or one for each output channel; empty: they are to be found
   float activation_scale = 0;
 };
 
@@ -31,9 +32,7 @@ struct ImportedNetwork {
   Layout input_layout, output_layout;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::map<std::string, ImportedBits> bits;  ///< by layer; empty where nothing is quantized
-  /// Layers that read one weight in the file; each has its own copy here.
-  std::vector<std::vector<std::string>> shared_weights;
-  std::vector<std::string> notes;  ///< what a user should know, e.g. a zero point that is dropped
+  std::vector<std::string> notes;            ///< what a user should know, e.g. a zero point that is dropped
 };
 
 /// Translates a model, whose one input becomes the images and whose one output the logits. Constants are
@@ -48,9 +47,6 @@ ImportedNetwork import_model(const Model& model, const std::string& source,
 /// read_model and import_model.
 ImportedNetwork import_file(const std::filesystem::path& file,
                             std::optional<quant::Shape> input = std::nullopt);
-
-/// The bits that pairs of quantizers give the layers; fp32 for layers behind none.
-quant::Policy imported_policy(const ImportedNetwork& imported);
 
 /// Puts the imported numbers into a network of that description.
 void put_numbers(const ImportedNetwork& imported, Network& network);

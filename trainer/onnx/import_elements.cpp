@@ -141,7 +141,11 @@ void Importer::unary(const onnx::Node& node) {
   const auto of = [&](quant::Function function, float alpha = 0, float beta = 0) {
     give(node, net_->function(name, x.node, function, alpha, beta), x.layout);
   };
-  if (node.op == "Relu") return give(node, net_->relu(name, x.node), x.layout);
+  if (node.op == "Relu") {
+    ImportedValue y = x;  // integers stay integers
+    y.node = net_->relu(name, x.node);
+    return give(node, std::move(y));
+  }
   if (node.op == "LeakyRelu") return of(quant::Function::leaky_relu, node.real("alpha", 0.01f));
   if (node.op == "Sigmoid") return of(quant::Function::sigmoid);
   if (node.op == "HardSigmoid")
@@ -198,18 +202,16 @@ void Importer::softmax(const onnx::Node& node) {
 void Importer::quantize(const onnx::Node& node) {
   ImportedValue x = settled(node, 0);
   const std::vector<float> scales = reals(node, 1);
-  ElementType type = ElementType::uint8;
-  bool shifted = false;
-  if (has_input(node, 2)) {
-    type = input(node, 2).tensor.type;
-    shifted = !all_are(reals(node, 2), 0);
-  }
-  if (shifted)
-    result_.notes.push_back(fmt::format(
-        "{}: its zero point is left out: inputs here are symmetric, or begin at 0", node.title()));
+  const ElementType type = has_input(node, 2) ? input(node, 2).tensor.type : ElementType::uint8;
   if (scales.size() != 1) throw Unsupported{"one scale for a tensor of activations is supported"};
+  const bool is_signed = type == ElementType::int8 || type == ElementType::int4;
+  if (!is_signed && type != ElementType::uint8 && type != ElementType::uint4)
+    throw Unsupported{fmt::format("to {}; integers of 4 and 8 bits are supported", element_type_name(type))};
+  const int zero = has_input(node, 2) ? static_cast<int>(scalar(node, 2)) : 0;
   x.bits = element_bits(type);
   x.scales = scales;
+  x.lowest = (is_signed ? -(1 << (x.bits - 1)) : 0) - zero;
+  x.highest = x.lowest + (1 << x.bits) - 1;
   give(node, std::move(x));
 }
 

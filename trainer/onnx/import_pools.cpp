@@ -24,9 +24,11 @@ void Importer::max_pool(const onnx::Node& node) {
   const ImportedValue x = image(node, 0);
   const auto kernel = kernel_of(node, x.layout.dims.size() - 2);
   const quant::Window w = window(node, x, kernel[0], kernel[1], node.integer("ceil_mode", 0) != 0);
-  const int made = net_->max_pool(name_for(node), x.node, w);
-  give(node, made,
-       x.layout.dims.size() == 4 ? Layout::image(net_->shape(made)) : Layout::sequence(net_->shape(made)));
+  ImportedValue y = x;  // the largest of integers is one of them
+  y.node = net_->max_pool(name_for(node), x.node, w);
+  y.layout =
+      x.layout.dims.size() == 4 ? Layout::image(net_->shape(y.node)) : Layout::sequence(net_->shape(y.node));
+  give(node, std::move(y));
 }
 
 void Importer::average_pool(const onnx::Node& node) {

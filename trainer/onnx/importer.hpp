@@ -22,6 +22,7 @@ struct ImportedValue {
   /// constant: of integers that were dequantized; else of a tensor behind a pair of quantizers.
   int bits = 0;
   std::vector<float> scales;
+  int lowest = 0, highest = 0;  ///< of a tensor behind quantizers: levels, counted from its zero point
 };
 
 /// A use of an operator that has no counterpart; caught, and listed with all others.
@@ -103,6 +104,8 @@ class Importer {
   std::string unique(std::string name);
   void set_numbers(const std::string& name, std::vector<float> values);
   void note_bits(const std::string& layer, const ImportedValue& input, const ImportedValue& weight);
+  void note_activation(const std::string& layer, const ImportedValue& input, ImportedBits& bits);
+  void keep_exact_weight_scales();
   /// One value for each channel of the layout, of a constant that is broadcast over a tensor of it; empty
   /// where it is not constant over pixels.
   std::vector<float> per_channel(const Tensor& constant, const Layout& layout) const;

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <span>
 #include <utility>
 
 #include "quant/base/error.hpp"
 #include "quant/qat_methods.hpp"
+#include "quant/tied_layers.hpp"
 #include "trainer/qat/activation_method.hpp"
 #include "trainer/qat/weight_method.hpp"
 
@@ -55,14 +58,12 @@ LearnedNumbers::LearnedNumbers(const quant::NetworkInfo& info, std::vector<Param
       quantization_(quantization),
       own_parameters_(parameters.size()),
       own_buffers_(buffers.size()),
+      source_(quant::tensors_read(info)),
       gradients_(info.layers.size()) {
   parameters_.reserve(own_parameters_ + kMostParameters * info.layers.size());
   buffers_.reserve(own_buffers_ + kMostBuffers * info.layers.size());
   const auto readers = info.consumers();
   for (const quant::LayerInfo& layer : info.layers) {
-    int source = node_at(info, layer.node).inputs[0];
-    while (node_at(info, source).op == Op::flatten) source = node_at(info, source).inputs[0];
-    source_.push_back(source);
     const auto& read_by = readers[static_cast<std::size_t>(layer.node)];
     const bool normed = read_by.size() == 1 && node_at(info, read_by[0]).op == Op::batch_norm;
     norm_.push_back(normed ? read_by[0] : -1);
@@ -194,6 +195,32 @@ void LearnedNumbers::reduce_gradients() {
     Parameter& size = lead.input_step != nullptr ? *lead.input_step : *lead.input_clip;
     size.gradient[0] = static_cast<float>(sum.size);
     if (lead.input_offset != nullptr) lead.input_offset->gradient[0] = static_cast<float>(sum.offset);
+  }
+  sum_gradients_of_shared_weights();
+}
+
+void LearnedNumbers::sum_gradients_of_shared_weights() {
+  for (const auto& layers : info_.shared_weights) {
+    const auto sum = [&](auto&& of_layer) {
+      Parameter* const first = of_layer(layers.front());
+      const auto fits = [&](int layer) {
+        const Parameter* const copy = of_layer(layer);
+        return copy != nullptr && copy->gradient.size() == first->gradient.size();
+      };
+      if (first == nullptr || !std::ranges::all_of(layers, fits)) return;
+      const auto others = std::span(layers).subspan(1);
+      for (int layer : others)
+        std::ranges::transform(first->gradient, of_layer(layer)->gradient, first->gradient.begin(),
+                               std::plus<>());
+      for (int layer : others) of_layer(layer)->gradient = first->gradient;
+    };
+    sum([this](int layer) { return &weight(layer); });
+    for (Parameter* LearnedQuantization::*number :
+         {&LearnedQuantization::weight_step, &LearnedQuantization::weight_positive,
+          &LearnedQuantization::weight_negative})
+      sum([this, number](int layer) {
+        return quantization_[static_cast<std::size_t>(layer)].learned.*number;
+      });
   }
 }
 

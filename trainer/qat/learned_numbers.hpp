@@ -32,7 +32,8 @@ class LearnedNumbers {
 
   /// Back to where the methods keep their numbers and weights; before a training step's forward.
   void project();
-  /// After a backward pass: gradients of inputs' numbers, summed over the layers that share them.
+  /// After a backward pass: gradients of inputs' numbers, summed over the layers that share them; and of
+  /// shared weights and their numbers, so that their copies stay equal.
   void reduce_gradients();
 
  private:
@@ -41,6 +42,7 @@ class LearnedNumbers {
   Parameter& weight(int layer);
   std::string name(int layer, const char* suffix) const;
   void link();
+  void sum_gradients_of_shared_weights();
 
   const quant::NetworkInfo& info_;
   std::vector<Parameter>& parameters_;
