@@ -42,9 +42,9 @@ struct ExportedFile {
 
 trainer::onnx::ExportNames names_of(const ExportSource& source, const std::string& format) {
   trainer::onnx::ExportNames names;
-  names.input = source.input_name;
-  names.output = source.output_name;
-  for (const auto& entry : source.metadata)
+  names.input = source.names.input;
+  names.output = source.names.output;
+  for (const auto& entry : source.names.metadata)
     if (!entry.first.starts_with("bitsmith.")) names.metadata.push_back(entry);
   names.producer_version = hwmodels::current_provenance().program;
   const auto tell = [&](const std::string& key, std::string value) {

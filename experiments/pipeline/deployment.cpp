@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "experiments/pipeline/deployed_accuracy.hpp"
+#include "experiments/pipeline/imported_names.hpp"
 #include "experiments/verification.hpp"
 #include "quant/plan.hpp"
 #include "trainer/checkpoint.hpp"
@@ -33,6 +34,7 @@ trainer::DeployedModel make_model(const Contest& contest, const Pricing& pricing
                       {"finished", results.provenance.finished},
                       {"identity", results.identity},
                       {"method", results.winner.method}};
+  keep_names(contest.config.network, model.provenance);
   return model;
 }
 

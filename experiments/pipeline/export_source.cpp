@@ -17,7 +17,6 @@
 #include "trainer/checkpoint.hpp"
 #include "trainer/data/data.hpp"
 #include "trainer/model_file.hpp"
-#include "trainer/onnx/import.hpp"
 #include "trainer/qat.hpp"
 
 namespace bitsmith::experiments {
@@ -52,6 +51,7 @@ ExportSource source_of_model(const ExportRequest& request, const fs::path& file)
                     file.string(), request.policy));
   source.input = model.input;
   source.provenance = model.provenance;
+  source.names = take_names(source.provenance);
   name_policy(model.policy, source);
   return source;
 }
@@ -91,6 +91,7 @@ ExportSource source_of_results(const ExportRequest& request) {
     trainer::DeployedModel model = trainer::load_model(beside(".bsm"));
     source.input = std::move(model.input);
     source.provenance = std::move(model.provenance);
+    source.names = take_names(source.provenance);
   }
   return source;
 }
@@ -119,15 +120,17 @@ class ConfiguredNetwork {
     load();
     const quant::Policy policy = chosen_policy();
     ExportSource source;
-    keep_names(source);
     source.input = {data_.train().normalization(), config_.data.pad};
     if (!policy.layers.empty()) name_policy(policy, source);
     if (request_.fp32) {
       source.network = std::move(network_);
+      keep_names(config_.network, source.provenance);
+      source.names = take_names(source.provenance);
       return source;
     }
     source.deployed = quantized_model(network_, plan(policy), config_, data_, "export");
     source.provenance = source.deployed->provenance;
+    source.names = take_names(source.provenance);
     return source;
   }
 
@@ -137,15 +140,6 @@ class ConfiguredNetwork {
       trainer::load_trained(request_.checkpoint, network_);
     else
       load_network(config_, data_, network_);
-  }
-
-  void keep_names(ExportSource& source) const {
-    if (config_.network.model.empty()) return;
-    trainer::onnx::ImportedNetwork imported =
-        trainer::onnx::import_file(config_.network.model, data_.shape());
-    source.input_name = std::move(imported.input_name);
-    source.output_name = std::move(imported.output_name);
-    source.metadata = std::move(imported.metadata);
   }
 
   /// Applies it, where the network does not compute under it already.

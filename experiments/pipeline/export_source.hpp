@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/pipeline/imported_names.hpp"
 #include "experiments/pipeline/reporter.hpp"
 #include "trainer/deployed_model.hpp"
 #include "trainer/network.hpp"
@@ -27,10 +28,8 @@ struct ExportSource {
   std::string policy;       ///< one line; empty: none is known
   std::string policy_hash;  ///< likewise
   trainer::InputForm input;
-  std::vector<std::pair<std::string, std::string>> provenance;
-  // Of an imported network: what its file calls them, and says of itself.
-  std::string input_name = "input", output_name = "output";
-  std::vector<std::pair<std::string, std::string>> metadata;
+  NamedTexts provenance;
+  ImportedNames names;
 };
 
 /// Finds it. Nothing is trained; a policy for a network that was not trained under one is applied as `ptq`

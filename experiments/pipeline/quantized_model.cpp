@@ -1,6 +1,7 @@
 #include "experiments/pipeline/quantized_model.hpp"
 
 #include "experiments/config/dump.hpp"
+#include "experiments/pipeline/imported_names.hpp"
 #include "hwmodels/provenance.hpp"
 
 namespace bitsmith::experiments {
@@ -16,6 +17,7 @@ trainer::DeployedModel quantized_model(const trainer::Network& network, const qu
                       {"isa", here.isa},
                       {"identity", config_identity(config)},
                       {"method", method}};
+  keep_names(config.network, model.provenance);
   return model;
 }
 

@@ -1,4 +1,5 @@
 // Networks that come as ONNX files through a whole experiment, and out again.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -25,6 +26,7 @@ class Imported : public tests::Experiment {
          (folder / "first.work" / "trained.h5").string(), "--format", "fp32", "--output", output("net.onnx")},
         "", kTimeout_s);
     BOOST_REQUIRE_MESSAGE(exported.exit_code == 0, exported.err);
+    give_names_of_its_own();
     std::string text = base::read_file(output("tiny.yaml"));
     const auto replace = [&](const std::string& what, const std::string& with) {
       const auto at = text.find(what);
@@ -35,6 +37,14 @@ class Imported : public tests::Experiment {
     replace("finetune_steps: 2, batch: 32", "batch: 32");
     replace("finetune: {epochs: 1, batch: 32}", "finetune: {batch: 32}");
     std::ofstream(output("imported.yaml")) << text;
+  }
+  void give_names_of_its_own() const {
+    trainer::onnx::Model model = trainer::onnx::read_model(output("net.onnx"));
+    for (auto& node : model.graph.nodes)
+      std::ranges::replace(node.inputs, model.graph.inputs[0].name, std::string("pixels"));
+    model.graph.inputs[0].name = "pixels";
+    model.metadata = {{"who", "us"}};
+    trainer::onnx::write_model(model, output("net.onnx"));
   }
   base::ProcessResult imported(std::vector<std::string> words) const {
     words.insert(words.begin() + 1, output("imported.yaml"));
@@ -67,7 +77,10 @@ BOOST_AUTO_TEST_CASE(an_imported_network_is_searched_without_training_exported_a
                                            "--format", "qdq", "--output", experiment.output("b.onnx")},
                                           "", kTimeout_s);
   BOOST_REQUIRE_MESSAGE(exported.exit_code == 0, exported.err);
-  BOOST_TEST(trainer::onnx::read_model(experiment.output("b.onnx")).graph.nodes.size() > 10u);
+  const auto model = trainer::onnx::read_model(experiment.output("b.onnx"));
+  BOOST_TEST(model.graph.nodes.size() > 10u);
+  BOOST_TEST(model.graph.inputs[0].name == "pixels");
+  BOOST_TEST(model.metadata[0].first == "who");
 
   const auto verified = base::run_process(
       {BITSMITH_EXECUTABLE, "verify", experiment.output("b.h5"), "--random", "2", "--rounds", "1", "--json"},
