@@ -38,14 +38,18 @@ enum class Op {
   multiply,  ///< of two tensors of one shape, or of a tensor and one value for each of its channels
   concat,    ///< the channels of two tensors, one after the other
   slice,     ///< consecutive channels
-  shuffle,   ///< channel c of C to (c % (C / groups)) * groups + c / (C / groups)  (Zhang et al. 2018,
-             ///< section 3.1)
+  shuffle,   ///< the channels of `groups` runs in turns: see shuffled_from
   pad,       ///< with pixels of one value
   resize     ///< each pixel several times: nearest neighbour by whole factors
 };
 /// Operations that read two tensors.
 bool has_two_inputs(Op op);
 std::string_view op_name(Op op);
+/// Which of `channels` a shuffle puts at place `c`: the c / groups-th of run c % groups (Zhang et al. 2018,
+/// section 3.1).
+constexpr int shuffled_from(int c, int channels, int groups) {
+  return c % groups * (channels / groups) + c / groups;
+}
 
 /// One image's activation. Tensors are stored N, H, W, C (channels innermost), whatever the network.
 struct Shape {

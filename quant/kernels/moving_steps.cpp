@@ -130,7 +130,7 @@ bool is_moving_step(StepKind kind) {
 int moved_channel(const Step& step, int c) {
   if (step.kind == StepKind::slice) return step.begin + c;
   if (step.kind != StepKind::shuffle) return c;
-  return c % step.groups * (step.output.channels / step.groups) + c / step.groups;
+  return shuffled_from(c, step.output.channels, step.groups);
 }
 
 std::unique_ptr<PreparedStep> prepare_moving_step(const Step& step, int batch, const StepNumbers& numbers) {

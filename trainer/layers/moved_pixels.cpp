@@ -18,7 +18,7 @@ int input_pixel(const Node& node, const quant::Shape& input, int y, int x) {
 
 int input_channel(const Node& node, int c) {
   if (node.op != Op::shuffle) return node.begin + c;
-  return c % node.groups * (node.output.channels / node.groups) + c / node.groups;
+  return quant::shuffled_from(c, node.output.channels, node.groups);
 }
 
 }  // namespace
