@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "quant/base/error.hpp"
 
@@ -15,11 +16,13 @@ void Tensor::resize(int batch, quant::Shape shape) {
     const std::size_t bytes = (static_cast<std::size_t>(wanted) * sizeof(float) + 63) / 64 * 64;
     data_.reset();
     capacity_ = 0;
-    data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
-    if (!data_)
+    try {
+      data_ = {static_cast<float*>(base::allocate_aligned(bytes)), base::FreeAligned{bytes}};
+    } catch (const std::bad_alloc&) {
       throw base::UserError(
           fmt::format("not enough memory for a tensor of {} x {}x{}x{} ({} MiB): use a smaller batch", batch,
                       shape.channels, shape.height, shape.width, bytes >> 20));
+    }
     capacity_ = wanted;
   }
   batch_ = batch;

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 
+#include "quant/base/aligned_vector.hpp"
 #include "quant/network_info.hpp"
 
 namespace bitsmith::trainer {
@@ -30,10 +30,7 @@ class Tensor {
   const float* sample(int n) const { return data_.get() + n * shape_.elements(); }
 
  private:
-  struct Free {
-    void operator()(float* data) const { std::free(data); }
-  };
-  std::unique_ptr<float[], Free> data_;
+  std::unique_ptr<float[], base::FreeAligned> data_;
   std::int64_t capacity_ = 0;
   int batch_ = 0;
   quant::Shape shape_;

@@ -185,8 +185,9 @@ void add_export_command(CLI::App& program, const Streams& streams) {
       .add_option(
           "model", options->request.model,
           "a deployed model, .bsm (all but fp32: it has no other weights than its integers); the results of "
-          "a run, .h5: its winner, of which x.bsm and x.network.h5 must lie beside x.h5; or a configuration, "
-          "YAML: its trained network, from its work folder or --checkpoint")
+          "a run, .h5: its winner, of which x.bsm and x.network.h5 must lie beside x.h5; an ONNX model under "
+          "its own quantizers; or a configuration, YAML: its trained network, from its work folder or "
+          "--checkpoint")
       ->required()
       ->type_name("MODEL");
   command.add_option("--format", options->format, list_of_formats())

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "experiments/config/load.hpp"
 #include "experiments/config/network.hpp"
@@ -17,6 +18,8 @@
 #include "trainer/checkpoint.hpp"
 #include "trainer/data/data.hpp"
 #include "trainer/model_file.hpp"
+#include "trainer/onnx/import.hpp"
+#include "trainer/onnx/imported_policy.hpp"
 #include "trainer/qat.hpp"
 
 namespace bitsmith::experiments {
@@ -93,6 +96,40 @@ ExportSource source_of_results(const ExportRequest& request) {
     source.provenance = std::move(model.provenance);
     source.names = take_names(source.provenance);
   }
+  return source;
+}
+
+/// A quantized ONNX model, under its own quantizers.
+ExportSource source_of_onnx(const ExportRequest& request, const Reporter& reporter) {
+  namespace onnx = trainer::onnx;
+  const auto refuse = [&](const std::string& what) {
+    throw base::UserError(fmt::format(
+        "{}: {}: name it in a configuration (network.model), whose images calibrate it, and export "
+        "that with --policy FILE",
+        request.model, what));
+  };
+  if (!request.policy.empty()) refuse("alone it can be exported under its own quantizers");
+  onnx::ImportedNetwork imported = onnx::import_file(request.model);
+  const quant::Policy policy = onnx::imported_policy(imported);
+  if (!policy.quantizes()) refuse("has no quantizers");
+  for (std::size_t i = 0; i < policy.layers.size(); ++i)
+    if (!policy.layers[i].activation.is_float() &&
+        !(imported.bits.at(imported.info.layers[i].name).activation_scale > 0))
+      refuse("has no scale for what " + imported.info.layers[i].name + " reads");
+  for (const std::string& note : imported.notes) reporter.note(note);
+  trainer::Network network(imported.info, 0);
+  onnx::put_numbers(imported, network);
+  trainer::CalibrationTable scales(static_cast<int>(policy.layers.size()));
+  for (int layer = 0; layer < scales.layers(); ++layer)
+    scales.set_signed(layer, imported.info.layers[static_cast<std::size_t>(layer)].input_signed);
+  onnx::apply_imported_policy(network, imported, std::move(scales));
+  ExportSource source;
+  source.names = {imported.input_name, imported.output_name, std::move(imported.metadata)};
+  name_policy(policy, source);
+  if (request.fp32)
+    source.network = std::move(network);
+  else
+    source.deployed = trainer::deploy(network, quant::lower(network.info(), policy));
   return source;
 }
 
@@ -194,10 +231,11 @@ ExportSource export_source(const ExportRequest& request, const Reporter& reporte
   if (!fs::exists(request.model))
     throw base::UserError(fmt::format("{}: there is no such file", request.model));
   const std::string extension = fs::path(request.model).extension().string();
-  if (extension == ".bsm" || extension == ".h5") {
-    const char* why = extension == ".bsm" ? "a deployed model is complete" : "results know their network";
+  if (extension == ".bsm" || extension == ".h5" || extension == ".onnx") {
+    const char* why = extension == ".h5" ? "results know their network" : "the model is complete";
     refuse_option(!request.checkpoint.empty(), "--checkpoint", request.model, why);
     refuse_option(!request.overrides.empty(), "--set", request.model, why);
+    if (extension == ".onnx") return source_of_onnx(request, reporter);
     return extension == ".bsm" ? source_of_model(request, request.model) : source_of_results(request);
   }
   return ConfiguredNetwork(request, reporter).run();

@@ -14,7 +14,7 @@ namespace bitsmith::experiments {
 
 /// What `bitsmith export` is asked for, of what.
 struct ExportRequest {
-  std::string model;       ///< .bsm; results of `run`, .h5; or a configuration
+  std::string model;       ///< .bsm; results of `run`, .h5; a quantized .onnx; or a configuration
   std::string policy;      ///< YAML; empty: the model's own
   std::string checkpoint;  ///< of the configuration's network, in place of its trained one; empty: none
   std::vector<std::string> overrides;  ///< of the configuration

@@ -10,6 +10,11 @@ namespace bitsmith::base {
 void* allocate_aligned(std::size_t bytes);
 void free_aligned(void* memory, std::size_t bytes) noexcept;
 
+struct FreeAligned {
+  std::size_t bytes = 0;  ///< as they were allocated
+  void operator()(void* memory) const { free_aligned(memory, bytes); }
+};
+
 template <typename Element>
 struct AlignedAllocator {
   using value_type = Element;

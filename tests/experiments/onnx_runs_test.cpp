@@ -102,6 +102,75 @@ BOOST_AUTO_TEST_CASE(an_imported_network_can_be_trained_on_and_quantized_by_the_
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_quantized_model_is_a_policy_to_every_command) {
+  const Imported experiment;
+  std::ofstream(experiment.output("four.yaml")) << "weight_bits: 4\nactivation_bits: 8\n";
+  const auto says = [](std::vector<std::string> words) {
+    words.insert(words.begin(), BITSMITH_EXECUTABLE);
+    return base::run_process(words, "", kTimeout_s);
+  };
+  const auto succeeds = [&](std::vector<std::string> words) {
+    const auto result = says(std::move(words));
+    BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.err);
+    return result.out;
+  };
+  const std::string quantized = experiment.output("q.onnx"), again = experiment.output("again.onnx");
+  succeeds({"ptq", experiment.output("imported.yaml"), "--output", experiment.output("p.h5"), "--quiet",
+            "--set", "ptq.weights=4"});
+  succeeds({"export", experiment.output("p.ptq.bsm"), "--format", "qdq", "--output", quantized});
+
+  const json cost = json::parse(succeeds({"cost", "--network", quantized, "--json"}));
+  BOOST_TEST(cost["policy"] == "of the model");
+  BOOST_TEST(cost["layers"][1]["weight_bits"] == 4);
+  BOOST_TEST(cost["layers"][0]["weight_bits"] == 8);
+  const json uniform =
+      json::parse(succeeds({"cost", "--network", quantized, "--policy", "uniform:8", "--json"}));
+  BOOST_TEST(uniform["layers"][1]["weight_bits"] == 8);
+
+  succeeds({"export", quantized, "--format", "policy-json", "--output", experiment.output("q.json")});
+  const json policy = json::parse(base::read_file(experiment.output("q.json")));
+  BOOST_TEST(policy["layers"][1]["weight"]["bits"] == 4);
+  succeeds({"export", quantized, "--format", "qonnx", "--output", again});
+  const auto model = trainer::onnx::read_model(again);
+  BOOST_TEST(model.graph.inputs[0].name == "pixels");
+  BOOST_TEST(std::ranges::count(model.graph.nodes, "Quant", &trainer::onnx::Node::op) > 6);
+
+  const auto refused = [&](std::vector<std::string> words, const std::string& why) {
+    const auto result = says(std::move(words));
+    BOOST_TEST(result.exit_code == 2);
+    BOOST_TEST(has(result.err, why), result.err);
+  };
+  refused({"export", quantized, "--policy", experiment.output("four.yaml"), "--output", again},
+          "name it in a configuration (network.model)");
+  refused({"export", experiment.output("net.onnx"), "--output", again}, "has no quantizers");
+}
+
+BOOST_AUTO_TEST_CASE(mistakes_about_networks_of_the_command_line_are_told) {
+  const Imported experiment;
+  const std::string model = experiment.output("net.onnx"), table = experiment.output("table.h5");
+  const auto refused = [&](std::vector<std::string> words, const std::string& why) {
+    words.insert(words.begin(), BITSMITH_EXECUTABLE);
+    const auto result = base::run_process(words, "", kTimeout_s);
+    BOOST_TEST(result.exit_code == 2, result.out);
+    BOOST_TEST(has(result.err, why), result.err);
+  };
+  refused({"cost", "--network", "resnet21"}, "did you mean 'resnet20'?");
+  refused({"cost", "--network", experiment.output("none.onnx")}, "none.onnx");
+  refused({"cost", "--network", model, "--input", "3x8"}, "CHANNELSxHEIGHTxWIDTH");
+  refused({"cost", "--network", model, "--policy", "uniform:9"}, "uniform:BITS");
+  refused({"cost", "--network", model, "--policy", experiment.output("none.yaml")}, "none.yaml");
+  refused({"cost", "--network", model, "--hardware", "sise"}, "did you mean 'size'?");
+  refused({"cost", "--network", model, "--hardware", "host"}, "--table FILE.h5");
+  refused({"profile", "--network", model}, "--table");
+  refused({"profile", "--network", model, "--table", table, "--bits", "9"}, "allowed are 2 to 8");
+  refused({"profile", "--network", "resnet21", "--table", table}, "did you mean 'resnet20'?");
+  refused({"infer", model}, "needs --input NAME=FILE.npy, or --bench");
+  refused({"infer", model, "--bench", "--runs", "0"}, "--runs");
+  refused({"infer", model, "--bench", "--policy", "uniform:1"}, "uniform:BITS");
+  refused({"infer", model, "--input", "pixel=x.npy"}, "did you mean 'pixels'?");
+  BOOST_TEST(!std::filesystem::exists(table));
+}
+
 BOOST_AUTO_TEST_CASE(a_model_that_changes_or_does_not_fit_is_told) {
   const Imported experiment;
   const auto missing =
