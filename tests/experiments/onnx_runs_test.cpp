@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(a_quantized_model_is_a_policy_to_every_command) {
 
   succeeds({"export", quantized, "--format", "policy-json", "--output", experiment.output("q.json")});
   const json policy = json::parse(base::read_file(experiment.output("q.json")));
-  BOOST_TEST(policy["layers"][1]["weight"]["bits"] == 4);
+  BOOST_TEST(policy["layers"][1]["weights"]["bits"] == 4);
   succeeds({"export", quantized, "--format", "qonnx", "--output", again});
   const auto model = trainer::onnx::read_model(again);
   BOOST_TEST(model.graph.inputs[0].name == "pixels");
