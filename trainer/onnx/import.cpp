@@ -186,12 +186,7 @@ ImportedNetwork Importer::run() {
   result_.output_name = graph_.outputs[0].name;
   result_.output_layout = logits.layout;
   result_.metadata = model_.metadata;
-  for (const auto& [weight, names] : layers_of_weight_) {
-    if (names.size() < 2) continue;
-    std::vector<int> layers;
-    for (const std::string& name : names) layers.push_back(result_.info.find_layer(name));
-    result_.info.shared_weights.push_back(std::move(layers));
-  }
+  note_shared_parameters();
   return std::move(result_);
 }
 

@@ -32,9 +32,9 @@ void Importer::scale_by(const onnx::Node& node, const ImportedValue& value, std:
 }
 
 /// factor * x + sign * constant
-void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, const Tensor& constant,
+void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, const ImportedValue& constant,
                             float sign, float factor) {
-  std::vector<float> summands = per_channel(constant, value.layout);
+  std::vector<float> summands = per_channel(constant.tensor, value.layout);
   if (!summands.empty()) {
     for (float& summand : summands) summand *= sign;
     const quant::Node& made_by = net_->node(value.node);
@@ -42,27 +42,27 @@ void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, 
     // A layer's bias that the file adds apart.
     if (factor == 1 && behind_layer && !made_by.bias && is_read_once(value.node)) {
       net_->add_bias(value.node);
-      set_numbers(made_by.name + ".bias", std::move(summands));
+      set_numbers(made_by.name + ".bias", std::move(summands), constant.weight);
       ImportedValue same = value;
       return give(node, std::move(same));
     }
     std::vector<float> factors(summands.size(), factor);
     return scale_by(node, value, std::move(factors), std::move(summands));
   }
-  std::vector<float> all = per_element(constant, value.layout, net_->shape(value.node));
+  std::vector<float> all = per_element(constant.tensor, value.layout, net_->shape(value.node));
   if (all.empty() || factor != 1)
-    throw Unsupported{
-        fmt::format("a constant of {} and a tensor of {}", show(constant.dims), show(value.layout.shape()))};
+    throw Unsupported{fmt::format("a constant of {} and a tensor of {}", show(constant.tensor.dims),
+                                  show(value.layout.shape()))};
   for (float& summand : all) summand *= sign;
   const std::string name = name_for(node);
   const int made = net_->position(name, value.node);
-  set_numbers(name + ".weight", std::move(all));
+  set_numbers(name + ".weight", std::move(all), constant.weight);
   give(node, made, value.layout);
 }
 
 void Importer::add(const onnx::Node& node) {
   for (const std::size_t k : {std::size_t{0}, std::size_t{1}})
-    if (input(node, k).constant) return add_constant(node, settled(node, 1 - k), input(node, k).tensor, 1, 1);
+    if (input(node, k).constant) return add_constant(node, settled(node, 1 - k), input(node, k), 1, 1);
   const ImportedValue a = settled(node, 0), b = settled(node, 1);
   if (a.layout.merged() != b.layout.merged())
     throw Unsupported{fmt::format("it adds {} and {}, which are not of one shape and order",
@@ -71,8 +71,8 @@ void Importer::add(const onnx::Node& node) {
 }
 
 void Importer::subtract(const onnx::Node& node) {
-  if (input(node, 1).constant) return add_constant(node, settled(node, 0), input(node, 1).tensor, -1, 1);
-  if (input(node, 0).constant) return add_constant(node, settled(node, 1), input(node, 0).tensor, 1, -1);
+  if (input(node, 1).constant) return add_constant(node, settled(node, 0), input(node, 1), -1, 1);
+  if (input(node, 0).constant) return add_constant(node, settled(node, 1), input(node, 0), 1, -1);
   const ImportedValue a = settled(node, 0), b = settled(node, 1);
   if (a.layout.merged() != b.layout.merged())
     throw Unsupported{fmt::format("it subtracts {} from {}, which are not of one shape and order",
@@ -179,7 +179,7 @@ void Importer::prelu(const onnx::Node& node) {
   if (slopes.empty()) throw Unsupported{"its slope is not one for each channel"};
   const std::string name = name_for(node, node.inputs[1]);
   const int made = net_->prelu(name, x.node);
-  set_numbers(name + ".weight", std::move(slopes));
+  set_numbers(name + ".weight", std::move(slopes), input(node, 1).weight);
   give(node, made, x.layout);
 }
 

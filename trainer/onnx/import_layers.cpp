@@ -120,8 +120,8 @@ void Importer::conv(const onnx::Node& node) {
   const std::string name = name_for(node, weight.weight);
   const int made =
       net_->conv(name, x.node, static_cast<int>(dims[0]), w, static_cast<int>(groups), !bias.empty());
-  set_numbers(name + ".weight", reals(node, 1));
-  if (!bias.empty()) set_numbers(name + ".bias", bias);
+  set_numbers(name + ".weight", reals(node, 1), weight.weight);
+  if (!bias.empty()) set_numbers(name + ".bias", bias, input(node, 2).weight);
   note_bits(name, x, weight);
   const quant::Shape& out = net_->shape(made);
   give(node, made, dims.size() == 4 ? Layout::image(out) : Layout::sequence(out));
@@ -139,7 +139,7 @@ int Importer::linear_tokens(const onnx::Node& node, const ImportedValue& x, cons
   const int made = net_->shape(x.node).pixels() == 1
                        ? net_->linear(name, x.node, count, false)
                        : net_->conv(name, x.node, count, quant::Window::square(1), 1, false);
-  set_numbers(name + ".weight", transposed(reals(node, 1), inputs, outputs));
+  set_numbers(name + ".weight", transposed(reals(node, 1), inputs, outputs), weight.weight);
   note_bits(name, x, weight);
   return made;
 }
@@ -173,8 +173,8 @@ void Importer::gemm(const onnx::Node& node) {
   }
   const std::string name = name_for(node, weight.weight);
   const int made = net_->linear(name, x.node, static_cast<int>(outputs), !bias.empty());
-  set_numbers(name + ".weight", std::move(matrix));
-  if (!bias.empty()) set_numbers(name + ".bias", std::move(bias));
+  set_numbers(name + ".weight", std::move(matrix), weight.weight);
+  if (!bias.empty()) set_numbers(name + ".bias", std::move(bias), input(node, 2).weight);
   note_bits(name, x, weight);
   give(node, made, Layout::features(outputs));
 }
@@ -242,7 +242,9 @@ void Importer::batch_norm(const onnx::Node& node) {
       throw Unsupported{fmt::format("{} numbers in {} for {} channels", values.size(), numbers[i], channels)};
     if (i == 3 && std::ranges::any_of(values, [](float v) { return !(v >= 0); }))
       throw Unsupported{"a variance is negative or not a number"};
-    set_numbers(name + "." + numbers[i], std::move(values));
+    // Statistics are each node's own: what one sees, another does not.
+    set_numbers(name + "." + numbers[i], std::move(values),
+                i < 2 ? input(node, i + 1).weight : std::string());
   }
   give(node, made, x.layout);
 }
@@ -261,8 +263,8 @@ void Importer::layer_norm(const onnx::Node& node) {
   if (gamma.size() != channels || beta.size() != channels)
     throw Unsupported{"other numbers than one for each channel"};
   const int made = net_->layer_norm(name, x.node, node.real("epsilon", 1e-5f));
-  set_numbers(name + ".weight", std::move(gamma));
-  set_numbers(name + ".bias", std::move(beta));
+  set_numbers(name + ".weight", std::move(gamma), input(node, 1).weight);
+  set_numbers(name + ".bias", std::move(beta), has_input(node, 2) ? input(node, 2).weight : std::string());
   give(node, made, x.layout);
 }
 

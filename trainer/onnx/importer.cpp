@@ -230,12 +230,30 @@ std::string Importer::name_for(const onnx::Node& node, std::string_view weight) 
   return unique(as_word(suffix.empty() || suffix == op ? base : base + "." + suffix));
 }
 
-void Importer::set_numbers(const std::string& name, std::vector<float> values) {
+void Importer::set_numbers(const std::string& name, std::vector<float> values, const std::string& source) {
   result_.numbers[name] = std::move(values);
+  if (!source.empty()) parameters_of_initializer_[source].push_back(name);
+}
+
+/// Parameters that were made of one initializer in one way.
+void Importer::note_shared_parameters() {
+  for (const auto& [initializer, names] : parameters_of_initializer_) {
+    std::vector<std::vector<std::string>> groups;
+    for (const std::string& name : names) {
+      const auto alike = std::ranges::find_if(groups, [&](const std::vector<std::string>& group) {
+        return result_.numbers.at(group.front()) == result_.numbers.at(name);
+      });
+      if (alike == groups.end())
+        groups.push_back({name});
+      else
+        alike->push_back(name);
+    }
+    for (auto& group : groups)
+      if (group.size() > 1) result_.info.shared_parameters.push_back(std::move(group));
+  }
 }
 
 void Importer::note_bits(const std::string& layer, const ImportedValue& x, const ImportedValue& weight) {
-  if (!weight.weight.empty()) layers_of_weight_[weight.weight].push_back(layer);
   if (x.bits == 0 && weight.bits == 0) return;
   ImportedBits bits;
   if (weight.bits > 0) bits.weight_bits = weight.bits;

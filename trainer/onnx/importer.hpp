@@ -102,7 +102,9 @@ class Importer {
   ImportedValue image(const Node& node, std::size_t index);
   std::string name_for(const Node& node, std::string_view weight = {});
   std::string unique(std::string name);
-  void set_numbers(const std::string& name, std::vector<float> values);
+  /// `source`: the initializer that they are, if they are one.
+  void set_numbers(const std::string& name, std::vector<float> values, const std::string& source = {});
+  void note_shared_parameters();
   void note_bits(const std::string& layer, const ImportedValue& input, const ImportedValue& weight);
   void note_activation(const std::string& layer, const ImportedValue& input, ImportedBits& bits);
   void keep_exact_weight_scales();
@@ -111,7 +113,7 @@ class Importer {
   std::vector<float> per_channel(const Tensor& constant, const Layout& layout) const;
   std::vector<float> per_element(const Tensor& constant, const Layout& layout,
                                  const quant::Shape& shape) const;
-  void add_constant(const Node& node, const ImportedValue& value, const Tensor& constant, float sign,
+  void add_constant(const Node& node, const ImportedValue& value, const ImportedValue& constant, float sign,
                     float factor);
   void scale_by(const Node& node, const ImportedValue& value, std::vector<float> factors,
                 std::vector<float> summands);
@@ -127,7 +129,7 @@ class Importer {
   std::optional<quant::Shape> wanted_input_;
   std::map<std::string, ImportedValue, std::less<>> values_;
   std::map<std::string, int, std::less<>> readers_;
-  std::map<std::string, std::vector<std::string>> layers_of_weight_;
+  std::map<std::string, std::vector<std::string>> parameters_of_initializer_;
   std::set<std::string> names_;
   std::unique_ptr<quant::NetworkBuilder> net_;
   ImportedNetwork result_;

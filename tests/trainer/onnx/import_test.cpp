@@ -335,8 +335,8 @@ BOOST_AUTO_TEST_CASE(layers_are_named_by_their_weights_or_else_by_their_nodes) {
   BOOST_TEST(layers.at(0).name == "layer1.0.conv1");
   BOOST_TEST(layers.at(1).name == "layer1.1.conv2");
   BOOST_TEST(layers.at(2).name == "Conv2");
-  const std::vector<std::vector<int>> shared = {{2, 3}};
-  BOOST_CHECK(imported.info.shared_weights == shared);
+  const std::vector<std::vector<std::string>> shared = {{"Conv2.weight", "Conv3.weight"}};
+  BOOST_CHECK(imported.info.shared_parameters == shared);
 }
 
 BOOST_AUTO_TEST_CASE(pairs_of_quantizers_are_read_as_bits_of_layers) {
