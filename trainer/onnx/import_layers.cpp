@@ -123,8 +123,7 @@ void Importer::conv(const onnx::Node& node) {
   set_numbers(name + ".weight", reals(node, 1));
   if (!bias.empty()) set_numbers(name + ".bias", bias);
   note_bits(name, x, weight);
-  const quant::Shape& out = net_->shape(made);
-  give(node, made, dims.size() == 4 ? Layout::image(out) : Layout::sequence(out));
+  give(node, made, image_layout(made, dims.size()));
 }
 
 /// `weight` is inputs x outputs. Of features a linear layer; of tokens one of each pixel.
@@ -176,7 +175,7 @@ void Importer::gemm(const onnx::Node& node) {
   set_numbers(name + ".weight", std::move(matrix));
   if (!bias.empty()) set_numbers(name + ".bias", std::move(bias));
   note_bits(name, x, weight);
-  give(node, made, Layout::features(outputs));
+  give(node, made, Layout::features(outputs, batch_));
 }
 
 void Importer::matmul(const onnx::Node& node) {
@@ -200,7 +199,7 @@ void Importer::matmul(const onnx::Node& node) {
         const Atom& found = layout.atoms[static_cast<std::size_t>(atom)];
         if (found.axis == Axis::height || found.axis == Axis::width)
           throw Unsupported{"it multiplies matrices of single pixels"};
-        heads *= found.size;
+        if (found.axis == Axis::channel) heads *= found.size;
       }
     return heads;
   };
@@ -250,16 +249,22 @@ void Importer::batch_norm(const onnx::Node& node) {
 void Importer::layer_norm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
   const int rank = static_cast<int>(x.layout.dims.size());
-  std::int64_t axis = node.integer("axis", -1);
+  // One that was written out is over one dimension, whichever; the operator over all from its axis on.
+  const std::vector<std::int64_t> only = node.integers("axes", {});
+  std::int64_t axis = only.size() == 1 ? only[0] : node.integer("axis", -1);
   if (axis < 0) axis += rank;
-  if (axis != rank - 1 || !x.layout.is_channels(rank - 1))
+  if (axis < 0 || axis >= rank || (only.empty() && axis != rank - 1) ||
+      !x.layout.is_channels(static_cast<int>(axis)))
     throw Unsupported{"it is supported over the last dimension, where that is all channels"};
   const std::string name = name_for(node, node.inputs.size() > 1 ? node.inputs[1] : std::string());
   const auto channels = static_cast<std::size_t>(x.layout.channels());
-  std::vector<float> gamma = reals(node, 1);
-  std::vector<float> beta = has_input(node, 2) ? reals(node, 2) : std::vector<float>(channels, 0.0f);
-  if (gamma.size() != channels || beta.size() != channels)
-    throw Unsupported{"other numbers than one for each channel"};
+  const auto numbers = [&](std::size_t k, float otherwise) {
+    if (!has_input(node, k)) return std::vector<float>(channels, otherwise);
+    require_constant(input(node, k), k == 1 ? "scale" : "bias");
+    return per_channel(input(node, k).tensor, x.layout);
+  };
+  std::vector<float> gamma = numbers(1, 1), beta = numbers(2, 0);
+  if (gamma.empty() || beta.empty()) throw Unsupported{"other numbers than one for each channel"};
   const int made = net_->layer_norm(name, x.node, node.real("epsilon", 1e-5f));
   set_numbers(name + ".weight", std::move(gamma));
   set_numbers(name + ".bias", std::move(beta));

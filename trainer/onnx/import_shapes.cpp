@@ -275,7 +275,7 @@ void Importer::pad(const onnx::Node& node) {
   const auto at = [&](std::size_t i) { return static_cast<int>(pads[i]); };
   const int made = rank == 4 ? net_->pad(name_for(node), x.node, at(2), at(3), at(6), at(7), value)
                              : net_->pad(name_for(node), x.node, 0, at(2), 0, at(5), value);
-  give(node, made, rank == 4 ? Layout::image(net_->shape(made)) : Layout::sequence(net_->shape(made)));
+  give(node, made, image_layout(made, rank));
 }
 
 void Importer::resize(const onnx::Node& node) {
@@ -312,7 +312,7 @@ void Importer::resize(const onnx::Node& node) {
   }
   const int made =
       net_->resize(name_for(node), x.node, static_cast<int>(factors[2]), static_cast<int>(factors[3]));
-  give(node, made, Layout::image(net_->shape(made)));
+  give(node, made, image_layout(made, 4));
 }
 
 void Importer::expand(const onnx::Node& node) {
