@@ -148,16 +148,15 @@ void Importer::gemm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
   const ImportedValue& weight = input(node, 1);
   require_constant(weight, "second matrix");
-  if (x.layout.dims.size() != 2 || !x.layout.is_batch(0) || !x.layout.is_channels(1) ||
-      weight.tensor.dims.size() != 2)
-    throw Unsupported{
-        fmt::format("its first matrix is {}; N x features is supported", show(x.layout.shape()))};
+  if (x.layout.dims.size() != 2 || !x.layout.is_channels(1) || weight.tensor.dims.size() != 2)
+    throw Unsupported{fmt::format("its first matrix is {}; N x features, or tokens x features, is supported",
+                                  show(x.layout.shape()))};
   const float alpha = node.real("alpha", 1), beta = node.real("beta", 1);
   std::vector<float> matrix = reals(node, 1);
   const Dims& dims = weight.tensor.dims;
   const bool sideways = node.integer("transB", 0) != 0;
   const std::int64_t inputs = sideways ? dims[1] : dims[0], outputs = sideways ? dims[0] : dims[1];
-  if (net_->shape(x.node).channels != inputs || net_->shape(x.node).pixels() != 1)
+  if (net_->shape(x.node).channels != inputs)
     throw Unsupported{fmt::format("a matrix of {} for {} features", show(dims), x.layout.channels())};
   if (!sideways) matrix = transposed(matrix, inputs, outputs);
   for (float& value : matrix) value *= alpha;
@@ -171,11 +170,14 @@ void Importer::gemm(const onnx::Node& node) {
     for (float& value : bias) value *= beta;
   }
   const std::string name = name_for(node, weight.weight);
-  const int made = net_->linear(name, x.node, static_cast<int>(outputs), !bias.empty());
+  const int count = static_cast<int>(outputs);
+  const int made = net_->shape(x.node).pixels() == 1
+                       ? net_->linear(name, x.node, count, !bias.empty())
+                       : net_->conv(name, x.node, count, quant::Window::square(1), 1, !bias.empty());
   set_numbers(name + ".weight", std::move(matrix));
   if (!bias.empty()) set_numbers(name + ".bias", std::move(bias));
   note_bits(name, x, weight);
-  give(node, made, Layout::features(outputs, batch_));
+  give(node, made, x.layout.with_channels(outputs));
 }
 
 void Importer::matmul(const onnx::Node& node) {

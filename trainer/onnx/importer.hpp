@@ -103,6 +103,8 @@ class Importer {
   ImportedValue settled(const Node& node, std::size_t index);
   /// Likewise, as NCHW or NCW.
   ImportedValue image(const Node& node, std::size_t index);
+  ImportedValue cut(const Node& node, const ImportedValue& x, int axis, std::int64_t begin,
+                    std::int64_t count);
   std::string name_for(const Node& node, std::string_view weight = {});
   std::string unique(std::string name);
   void set_numbers(const std::string& name, std::vector<float> values);

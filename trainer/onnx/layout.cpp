@@ -173,6 +173,14 @@ bool Layout::is_innermost(int dim) const {
   return true;
 }
 
+bool Layout::is_outermost(int dim) const {
+  int next = 0;
+  while (next < static_cast<int>(atoms.size()) && !is_channel(atoms[at(next)])) ++next;
+  for (const int atom : dims[at(dim)])
+    if (!(atoms[at(atom)] == Atom{Axis::batch, 1}) && atom != next++) return false;
+  return true;
+}
+
 bool Layout::is_batch(int dim) const {
   return std::ranges::all_of(dims[at(dim)], [&](int index) { return atoms[at(index)].axis == Axis::batch; });
 }
@@ -209,7 +217,7 @@ int Layout::channel_dim() const {
     if (holds(dim, Axis::channel)) return is_channels(dim) ? dim : -1;
   // One channel: any dimension of nothing does; that of NCHW where there is a choice.
   for (int dim = 1; dim < static_cast<int>(dims.size()); ++dim)
-    if (dims[at(dim)].empty()) return dim;
+    if (is_batch(dim) && size(dim) == 1) return dim;
   return -1;
 }
 
@@ -235,6 +243,27 @@ Layout Layout::with_channels(std::int64_t count) const {
   if (count == 1) return result;
   result.dims[at(dim)].push_back(static_cast<int>(result.atoms.size()));
   result.atoms.push_back({Axis::channel, count});
+  return result;
+}
+
+Layout Layout::with_outermost(int dim, std::int64_t count) const {
+  base::require(is_outermost(dim), "a dimension that is not the outermost channels");
+  Layout result = *this;
+  const auto first = std::ranges::find_if(result.atoms, is_channel);
+  std::vector<int>& changed = result.dims[at(dim)];
+  const auto lost =
+      static_cast<int>(std::ranges::count_if(changed, [&](int atom) { return is_channel(atoms[at(atom)]); }));
+  const auto begin = static_cast<int>(first - result.atoms.begin());
+  const int kept = count > 1 ? 1 : 0;
+  result.atoms.erase(first, first + lost);
+  std::erase_if(changed, [&](int atom) { return atom >= begin; });
+  for (auto& others : result.dims)
+    for (int& atom : others)
+      if (atom >= begin) atom += kept - lost;
+  if (kept != 0) {
+    changed.push_back(begin);
+    result.atoms.insert(result.atoms.begin() + begin, {Axis::channel, count});
+  }
   return result;
 }
 

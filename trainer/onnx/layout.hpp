@@ -53,6 +53,8 @@ struct Layout {
   bool is_pixels(int dim) const;
   /// Whether a dimension is the innermost channels, in order, and nothing else.
   bool is_innermost(int dim) const;
+  /// Whether a dimension is the outermost channels, in order, and nothing else.
+  bool is_outermost(int dim) const;
   bool is_batch(int dim) const;  ///< of the batch, or of nothing
   int batch_dim() const;         ///< the one that holds the batch
   std::int64_t batch() const;    ///< what the batch counts as
@@ -69,6 +71,8 @@ struct Layout {
   Layout merged() const;
   /// The same with `count` channels in place of the dimension that is all of them.
   Layout with_channels(std::int64_t count) const;
+  /// The same with `count` channels in place of a dimension that is_outermost.
+  Layout with_outermost(int dim, std::int64_t count) const;
   /// For each element of one image of the ONNX tensor, row by row, where it is in the network's memory.
   std::vector<std::int64_t> memory_order() const;
   /// The same with one pixel: dimensions of pixels alone become 1.
