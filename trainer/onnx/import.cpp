@@ -117,22 +117,9 @@ ImportedNetwork Importer::run() {
 
   std::vector<std::string> problems;
   for (const Node* node : live) {
-    if (find_row(*node) == nullptr && find_operator(node->domain, node->op) == nullptr) {
-      problems.push_back(fmt::format("{}: this operator is not known{}", node->title(),
-                                     node->domain.empty() ? "" : " (domain " + node->domain + ")"));
-      continue;
-    }
-    // What reads the output of something unsupported cannot be judged.
-    if (std::ranges::any_of(
-            node->inputs, [&](const std::string& name) { return !name.empty() && !values_.contains(name); }))
-      continue;
-    try {
-      translate(*node);
-    } catch (const Unsupported& unsupported) {
-      problems.push_back(fmt::format("{}: {}", node->title(), unsupported.why));
-    } catch (const base::UserError& error) {
-      problems.push_back(fmt::format("{}: {}", node->title(), error.what()));
-    }
+    if (const std::optional<std::string> why = why_not(*node))
+      problems.push_back(fmt::format("{}: {}", node->title(), *why));
+    stand_in(*node);
   }
   if (!problems.empty()) {
     std::string text = fmt::format("{}: {} of its nodes cannot be imported:", source_, problems.size());
@@ -167,10 +154,12 @@ ImportedNetwork Importer::run() {
   return std::move(result_);
 }
 
+bool Importer::has_rule(const Node& node) { return find_row(node) != nullptr; }
+
 void Importer::translate(const Node& node) {
   if (node.op != "DequantizeLinear" && fold(node)) return;
   const Row* row = find_row(node);
-  if (row == nullptr) throw Unsupported{"this operator is known for constants alone"};
+  if (row == nullptr) throw Unsupported{kConstantsAlone};
   (this->*row->rule)(node);
 }
 

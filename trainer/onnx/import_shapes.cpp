@@ -259,8 +259,6 @@ void Importer::gather(const onnx::Node& node) {
 void Importer::pad(const onnx::Node& node) {
   const ImportedValue x = image(node, 0);
   const std::size_t rank = x.layout.dims.size();
-  if (node.text("mode", "constant") != "constant")
-    throw Unsupported{fmt::format("mode: got '{}', supported is constant", node.text("mode", ""))};
   std::vector<std::int64_t> pads = model_.opset < 11 ? node.integers("pads", {}) : integers(node, 1);
   float value = node.real("value", 0);
   if (model_.opset >= 11) value = has_input(node, 2) ? scalar(node, 2) : 0.0f;
@@ -291,7 +289,6 @@ void Importer::pad(const onnx::Node& node) {
 void Importer::resize(const onnx::Node& node) {
   const ImportedValue x = image(node, 0);
   if (x.layout.dims.size() != 4) throw Unsupported{"N,C,H,W is supported"};
-  if (node.text("mode", "nearest") != "nearest") throw Unsupported{"mode: nearest is supported"};
   const Dims from = x.layout.shape();
   const std::size_t scales_at = node.op == "Upsample" || model_.opset < 11 ? 1 : 2;
   std::vector<double> factors;

@@ -82,7 +82,14 @@ class Importer {
   void reduce_mean(const Node&);
 
  private:
+  static constexpr const char* kConstantsAlone = "this operator is known for constants alone";
+  static bool has_rule(const Node& node);
   void translate(const Node& node);
+  // import_refusals.cpp
+  std::optional<std::string> why_not(const Node& node);
+  bool reads_stand_in(const Node& node) const;
+  bool is_constant_at_heart(const Node& node) const;
+  void stand_in(const Node& node);
   bool fold(const Node& node);
   /// What the output depends on, in order, with the operators that are written out as one node each.
   std::vector<const Node*> live_nodes();
@@ -136,6 +143,7 @@ class Importer {
   std::int64_t batch_ = 1;  ///< what it counts as in the file's shapes
   std::deque<Node> recognised_;
   std::map<std::string, ImportedValue, std::less<>> values_;
+  std::set<std::string, std::less<>> constant_stand_ins_;  ///< would be constants, of unknown values
   std::map<std::string, int, std::less<>> readers_;
   std::map<std::string, std::vector<std::string>> layers_of_weight_;
   std::set<std::string> names_;

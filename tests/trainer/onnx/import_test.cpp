@@ -375,6 +375,27 @@ BOOST_AUTO_TEST_CASE(everything_unsupported_is_listed_at_once) {
   BOOST_TEST(has(why, "ReduceMean"), why);
 }
 
+BOOST_AUTO_TEST_CASE(what_lies_behind_something_unsupported_is_judged_as_far_as_it_can_be) {
+  Sketch sketch({1, 4, 6, 6});
+  sketch.node("Elu", {sketch.node("Conv", {"x", sketch.weight("a", {4, 4, 1, 1})})});
+  // Of the shape of its input, whatever it computes: what follows is judged in full.
+  const std::string softplus = sketch.node("Softplus", {sketch.node("Conv", {sketch.last, "a"})});
+  const std::string mean = sketch.node("ReduceMean", {softplus}, {{"axes", onnx::integers_attribute({1})}});
+  // Of a shape that is not known: only what no input could help.
+  const std::string shape = sketch.node("Shape", {mean});
+  const std::string ranges =
+      sketch.node("Slice", {shape, sketch.numbers("from", {1}), sketch.numbers("to", {3})});
+  const std::string sum = sketch.node("Add", {mean, softplus});
+  sketch.node("Resize", {sketch.node("Relu", {sum}), "", "", ranges},
+              {{"mode", onnx::text_attribute("linear")}});
+  sketch.node("Tan", {sketch.node("Reshape", {sketch.last, shape})});
+  const std::string why = why_refused(sketch.finish());
+  BOOST_TEST(has(why, "m.onnx: 5 of its nodes"), why);
+  for (const char* expected :
+       {"Elu", "Softplus", "ReduceMean", "mode: got 'linear', supported is nearest", "Tan"})
+    BOOST_TEST(has(why, expected), why);
+}
+
 BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
   Sketch open({1, 3, -1, 4});
   open.node("Relu", {"x"});
