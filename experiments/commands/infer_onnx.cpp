@@ -74,8 +74,9 @@ trainer::Tensor to_tensor(const base::NpyArray& array, const onnx::ImportedNetwo
   for (std::size_t d = 1; fits && d < wanted.size(); ++d)
     fits = array.shape[d] == static_cast<std::uint64_t>(wanted[d]);
   if (!fits)
-    throw base::UserError(fmt::format("{}: got {}, the model takes N{}", array.source,
-                                      shape_text(array.shape), onnx::show(wanted).substr(1)));
+    throw base::UserError(fmt::format("{}: got {}, the model takes Nx{}", array.source,
+                                      shape_text(array.shape),
+                                      onnx::show({wanted.begin() + 1, wanted.end()})));
   const std::vector<float> values = array.floats();
   if (!std::ranges::all_of(values, [](float x) { return std::isfinite(x); }))
     throw base::UserError(fmt::format("{}: a value is not finite", array.source));
@@ -95,7 +96,8 @@ std::string to_npy(const trainer::Tensor& logits, const onnx::Layout& layout) {
     for (const std::int64_t from : order) values.push_back(logits.sample(n)[from]);
   std::vector<std::uint64_t> shape;
   for (const std::int64_t size : layout.shape()) shape.push_back(static_cast<std::uint64_t>(size));
-  shape[0] = static_cast<std::uint64_t>(logits.batch());
+  std::uint64_t& images = shape.at(static_cast<std::size_t>(layout.batch_dim()));
+  images = images / static_cast<std::uint64_t>(layout.batch()) * static_cast<std::uint64_t>(logits.batch());
   return base::npy_bytes<float>(values, shape);
 }
 

@@ -152,8 +152,6 @@ void Importer::unary(const onnx::Node& node) {
     return of(quant::Function::hard_sigmoid, node.real("alpha", 0.2f), node.real("beta", 0.5f));
   if (node.op == "HardSwish") return of(quant::Function::hard_swish);
   if (node.op == "Erf") return of(quant::Function::erf);
-  if (node.text("approximate", "none") != "none")
-    throw Unsupported{"approximate: the exact GELU (none) is supported"};
   give(node, net_->gelu(name, x.node), x.layout);
 }
 

@@ -123,8 +123,7 @@ void Importer::conv(const onnx::Node& node) {
   set_numbers(name + ".weight", reals(node, 1), weight.weight);
   if (!bias.empty()) set_numbers(name + ".bias", bias, input(node, 2).weight);
   note_bits(name, x, weight);
-  const quant::Shape& out = net_->shape(made);
-  give(node, made, dims.size() == 4 ? Layout::image(out) : Layout::sequence(out));
+  give(node, made, image_layout(made, dims.size()));
 }
 
 /// `weight` is inputs x outputs. Of features a linear layer; of tokens one of each pixel.
@@ -149,16 +148,15 @@ void Importer::gemm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
   const ImportedValue& weight = input(node, 1);
   require_constant(weight, "second matrix");
-  if (x.layout.dims.size() != 2 || !x.layout.is_batch(0) || !x.layout.is_channels(1) ||
-      weight.tensor.dims.size() != 2)
-    throw Unsupported{
-        fmt::format("its first matrix is {}; N x features is supported", show(x.layout.shape()))};
+  if (x.layout.dims.size() != 2 || !x.layout.is_channels(1) || weight.tensor.dims.size() != 2)
+    throw Unsupported{fmt::format("its first matrix is {}; N x features, or tokens x features, is supported",
+                                  show(x.layout.shape()))};
   const float alpha = node.real("alpha", 1), beta = node.real("beta", 1);
   std::vector<float> matrix = reals(node, 1);
   const Dims& dims = weight.tensor.dims;
   const bool sideways = node.integer("transB", 0) != 0;
   const std::int64_t inputs = sideways ? dims[1] : dims[0], outputs = sideways ? dims[0] : dims[1];
-  if (net_->shape(x.node).channels != inputs || net_->shape(x.node).pixels() != 1)
+  if (net_->shape(x.node).channels != inputs)
     throw Unsupported{fmt::format("a matrix of {} for {} features", show(dims), x.layout.channels())};
   if (!sideways) matrix = transposed(matrix, inputs, outputs);
   for (float& value : matrix) value *= alpha;
@@ -172,11 +170,14 @@ void Importer::gemm(const onnx::Node& node) {
     for (float& value : bias) value *= beta;
   }
   const std::string name = name_for(node, weight.weight);
-  const int made = net_->linear(name, x.node, static_cast<int>(outputs), !bias.empty());
+  const int count = static_cast<int>(outputs);
+  const int made = net_->shape(x.node).pixels() == 1
+                       ? net_->linear(name, x.node, count, !bias.empty())
+                       : net_->conv(name, x.node, count, quant::Window::square(1), 1, !bias.empty());
   set_numbers(name + ".weight", std::move(matrix), weight.weight);
   if (!bias.empty()) set_numbers(name + ".bias", std::move(bias), input(node, 2).weight);
   note_bits(name, x, weight);
-  give(node, made, Layout::features(outputs));
+  give(node, made, x.layout.with_channels(outputs));
 }
 
 void Importer::matmul(const onnx::Node& node) {
@@ -200,7 +201,7 @@ void Importer::matmul(const onnx::Node& node) {
         const Atom& found = layout.atoms[static_cast<std::size_t>(atom)];
         if (found.axis == Axis::height || found.axis == Axis::width)
           throw Unsupported{"it multiplies matrices of single pixels"};
-        heads *= found.size;
+        if (found.axis == Axis::channel) heads *= found.size;
       }
     return heads;
   };
@@ -252,16 +253,22 @@ void Importer::batch_norm(const onnx::Node& node) {
 void Importer::layer_norm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
   const int rank = static_cast<int>(x.layout.dims.size());
-  std::int64_t axis = node.integer("axis", -1);
+  // One that was written out is over one dimension, whichever; the operator over all from its axis on.
+  const std::vector<std::int64_t> only = node.integers("axes", {});
+  std::int64_t axis = only.size() == 1 ? only[0] : node.integer("axis", -1);
   if (axis < 0) axis += rank;
-  if (axis != rank - 1 || !x.layout.is_channels(rank - 1))
+  if (axis < 0 || axis >= rank || (only.empty() && axis != rank - 1) ||
+      !x.layout.is_channels(static_cast<int>(axis)))
     throw Unsupported{"it is supported over the last dimension, where that is all channels"};
   const std::string name = name_for(node, node.inputs.size() > 1 ? node.inputs[1] : std::string());
   const auto channels = static_cast<std::size_t>(x.layout.channels());
-  std::vector<float> gamma = reals(node, 1);
-  std::vector<float> beta = has_input(node, 2) ? reals(node, 2) : std::vector<float>(channels, 0.0f);
-  if (gamma.size() != channels || beta.size() != channels)
-    throw Unsupported{"other numbers than one for each channel"};
+  const auto numbers = [&](std::size_t k, float otherwise) {
+    if (!has_input(node, k)) return std::vector<float>(channels, otherwise);
+    require_constant(input(node, k), k == 1 ? "scale" : "bias");
+    return per_channel(input(node, k).tensor, x.layout);
+  };
+  std::vector<float> gamma = numbers(1, 1), beta = numbers(2, 0);
+  if (gamma.empty() || beta.empty()) throw Unsupported{"other numbers than one for each channel"};
   const int made = net_->layer_norm(name, x.node, node.real("epsilon", 1e-5f));
   set_numbers(name + ".weight", std::move(gamma), input(node, 1).weight);
   set_numbers(name + ".bias", std::move(beta), has_input(node, 2) ? input(node, 2).weight : std::string());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -81,10 +82,17 @@ class Importer {
   void reduce_mean(const Node&);
 
  private:
+  static constexpr const char* kConstantsAlone = "this operator is known for constants alone";
+  static bool has_rule(const Node& node);
   void translate(const Node& node);
+  // import_refusals.cpp
+  std::optional<std::string> why_not(const Node& node);
+  bool reads_stand_in(const Node& node) const;
+  bool is_constant_at_heart(const Node& node) const;
+  void stand_in(const Node& node);
   bool fold(const Node& node);
-  quant::Shape input_shape() const;
-  std::vector<const Node*> live_nodes() const;
+  /// What the output depends on, in order, with the operators that are written out as one node each.
+  std::vector<const Node*> live_nodes();
 
   // What the rules work with.
   const ImportedValue& input(const Node& node, std::size_t index) const;
@@ -95,11 +103,15 @@ class Importer {
   std::vector<std::int64_t> integers(const Node& node, std::size_t index) const;
   void give(const Node& node, ImportedValue value, std::size_t output = 0);
   void give(const Node& node, int made, Layout layout);
+  /// N,C,H,W or N,C,W of a node's tensor.
+  Layout image_layout(int made, std::size_t rank) const;
   /// The value with channels in the order of memory: shuffles them where they are not, and flattens where a
   /// dimension holds channels and pixels.
   ImportedValue settled(const Node& node, std::size_t index);
   /// Likewise, as NCHW or NCW.
   ImportedValue image(const Node& node, std::size_t index);
+  ImportedValue cut(const Node& node, const ImportedValue& x, int axis, std::int64_t begin,
+                    std::int64_t count);
   std::string name_for(const Node& node, std::string_view weight = {});
   std::string unique(std::string name);
   /// `source`: the initializer that they are, if they are one.
@@ -108,6 +120,9 @@ class Importer {
   void note_bits(const std::string& layer, const ImportedValue& input, const ImportedValue& weight);
   void note_activation(const std::string& layer, const ImportedValue& input, ImportedBits& bits);
   void keep_exact_weight_scales();
+  /// A constant that is broadcast over a tensor of the layout, of one image: what the file repeats for each
+  /// of a batch is the same.
+  Tensor of_one_image(const Tensor& constant, const Layout& layout) const;
   /// One value for each channel of the layout, of a constant that is broadcast over a tensor of it; empty
   /// where it is not constant over pixels.
   std::vector<float> per_channel(const Tensor& constant, const Layout& layout) const;
@@ -127,7 +142,10 @@ class Importer {
   const Graph& graph_;
   std::string source_;
   std::optional<quant::Shape> wanted_input_;
+  std::int64_t batch_ = 1;  ///< what it counts as in the file's shapes
+  std::deque<Node> recognised_;
   std::map<std::string, ImportedValue, std::less<>> values_;
+  std::set<std::string, std::less<>> constant_stand_ins_;  ///< would be constants, of unknown values
   std::map<std::string, int, std::less<>> readers_;
   std::map<std::string, std::vector<std::string>> parameters_of_initializer_;
   std::set<std::string> names_;
