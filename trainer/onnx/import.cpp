@@ -61,6 +61,10 @@ constexpr Importer::Row kRows[] = {
 
 constexpr std::int64_t kMostFolded = std::int64_t{1} << 27;  // of one constant: above any layer's weights
 
+/// Operators that leave integers the integers that they are.
+constexpr std::string_view kMoves[] = {"DequantizeLinear", "MaxPool", "Identity",  "Reshape", "Flatten",
+                                       "Transpose",        "Squeeze", "Unsqueeze", "Expand",  "Shape"};
+
 const Importer::Row* find_row(const Node& node) {
   if (!node.domain.empty()) return nullptr;
   const auto row = std::ranges::find(kRows, node.op, &Importer::Row::op);
@@ -143,28 +147,22 @@ ImportedNetwork Importer::run() {
   }
   const std::vector<const Node*> live = live_nodes();
   for (const Node* node : live)
-    for (const std::string& name : node->inputs) ++readers_[name];
+    for (const std::string& name : node->inputs) {
+      ++readers_[name];
+      consumers_[name].push_back(node);
+    }
   ++readers_[graph_.outputs[0].name];
 
+  // Constants first: quantizers depend on which weights are integers.
   std::vector<std::string> problems;
-  for (const Node* node : live) {
-    if (find_row(*node) == nullptr && find_operator(node->domain, node->op) == nullptr) {
-      problems.push_back(fmt::format("{}: this operator is not known{}", node->title(),
-                                     node->domain.empty() ? "" : " (domain " + node->domain + ")"));
-      continue;
-    }
-    // What reads the output of something unsupported cannot be judged.
-    if (std::ranges::any_of(
-            node->inputs, [&](const std::string& name) { return !name.empty() && !values_.contains(name); }))
-      continue;
-    try {
-      translate(*node);
-    } catch (const Unsupported& unsupported) {
-      problems.push_back(fmt::format("{}: {}", node->title(), unsupported.why));
-    } catch (const base::UserError& error) {
-      problems.push_back(fmt::format("{}: {}", node->title(), error.what()));
-    }
-  }
+  std::vector<const Node*> computed;
+  for (const Node* node : live)
+    if (reads_constants(*node))
+      attempt(*node, problems);
+    else
+      computed.push_back(node);
+  quantizes_ = std::ranges::any_of(computed, [&](const Node* node) { return is_quantized_layer(*node); });
+  for (const Node* node : computed) attempt(*node, problems);
   if (!problems.empty()) {
     std::string text = fmt::format("{}: {} of its nodes cannot be imported:", source_, problems.size());
     for (const std::string& problem : problems) text += "\n  " + problem;
@@ -178,6 +176,11 @@ ImportedNetwork Importer::run() {
   last.inputs = {graph_.outputs[0].name};
   last.op = "output";
   const ImportedValue logits = settled(last, 0);
+  if (logits.levels)
+    throw base::UserError(
+        fmt::format("{}: its output '{}' is integers of a QuantizeLinear; real numbers are "
+                    "supported",
+                    source_, graph_.outputs[0].name));
   result_.info = std::move(*net_).build();
   if (logits.node != static_cast<int>(result_.info.nodes.size()) - 1 || logits.node == 0)
     throw base::UserError(fmt::format("{}: its output is no node's own result", source_));
@@ -195,8 +198,39 @@ ImportedNetwork Importer::run() {
   return std::move(result_);
 }
 
+bool Importer::reads_constants(const Node& node) const {
+  return std::ranges::all_of(node.inputs, [&](const std::string& name) {
+    const auto found = values_.find(name);
+    return name.empty() || (found != values_.end() && found->second.constant);
+  });
+}
+
+void Importer::attempt(const Node& node, std::vector<std::string>& problems) {
+  if (find_row(node) == nullptr && find_operator(node.domain, node.op) == nullptr) {
+    problems.push_back(fmt::format("{}: this operator is not known{}", node.title(),
+                                   node.domain.empty() ? "" : " (domain " + node.domain + ")"));
+    return;
+  }
+  // What reads the output of something unsupported cannot be judged.
+  if (std::ranges::any_of(node.inputs,
+                          [&](const std::string& name) { return !name.empty() && !values_.contains(name); }))
+    return;
+  try {
+    translate(node);
+  } catch (const Unsupported& unsupported) {
+    problems.push_back(fmt::format("{}: {}", node.title(), unsupported.why));
+  } catch (const base::UserError& error) {
+    problems.push_back(fmt::format("{}: {}", node.title(), error.what()));
+  }
+}
+
 void Importer::translate(const Node& node) {
-  if (node.op != "DequantizeLinear" && fold(node)) return;
+  const bool dequantizes = node.op == "DequantizeLinear";
+  if (dequantizes || node.op == "QuantizeLinear") check_scales(node);
+  for (const std::string& name : node.inputs)
+    if (!name.empty() && values_.at(name).levels && std::ranges::find(kMoves, node.op) == std::end(kMoves))
+      throw Unsupported{"it reads integers of a QuantizeLinear; a DequantizeLinear must be between them"};
+  if (!dequantizes && fold(node)) return;
   const Row* row = find_row(node);
   if (row == nullptr) throw Unsupported{"this operator is known for constants alone"};
   (this->*row->rule)(node);
