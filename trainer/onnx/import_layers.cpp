@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <ranges>
 
 #include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/importer.hpp"
@@ -229,6 +230,11 @@ void Importer::matmul(const onnx::Node& node) {
 }
 
 void Importer::batch_norm(const onnx::Node& node) {
+  // Before opset 14 more outputs than one mean training.
+  const bool is_training = node.integer("training_mode", 0) != 0 ||
+                           std::ranges::any_of(node.outputs | std::views::drop(1),
+                                               [](const std::string& name) { return !name.empty(); });
+  if (is_training) throw Unsupported{"it is in training mode; statistics of a batch are not computed"};
   const ImportedValue x = settled(node, 0);
   if (x.layout.channel_dim() != 1) throw Unsupported{"its channels are not the second dimension"};
   const auto channels = static_cast<std::size_t>(x.layout.channels());
