@@ -119,7 +119,8 @@ ExportSource source_of_onnx(const ExportRequest& request, const Reporter& report
   for (const std::string& note : imported.notes) reporter.note(note);
   trainer::Network network(imported.info, 0);
   onnx::put_numbers(imported, network);
-  trainer::CalibrationTable scales(static_cast<int>(policy.layers.size()));
+  trainer::CalibrationTable scales(static_cast<int>(policy.layers.size()),
+                                   static_cast<int>(imported.info.quantize_nodes().size()));
   for (int layer = 0; layer < scales.layers(); ++layer)
     scales.set_signed(layer, imported.info.layers[static_cast<std::size_t>(layer)].input_signed);
   onnx::apply_imported_policy(network, imported, std::move(scales));

@@ -30,7 +30,8 @@ quant::NetworkInfo twins(bool shared) {
 
 Network network_of(bool shared, bool quantized) {
   Network network(twins(shared), 3);
-  network.find_parameter("b.weight")->value = network.find_parameter("a.weight")->value;
+  for (const std::string number : {"weight", "bias"})
+    network.find_parameter("b." + number)->value = network.find_parameter("a." + number)->value;
   LayerQuantization q;
   q.weight_format = q.activation_bits = 4;
   q.activation_signed = false;

@@ -63,6 +63,10 @@ constexpr Importer::Row kRows[] = {
 
 constexpr std::int64_t kMostFolded = std::int64_t{1} << 27;  // of one constant: above any layer's weights
 
+/// Operators that leave integers the integers that they are.
+constexpr std::string_view kMoves[] = {"DequantizeLinear", "MaxPool", "Identity",  "Reshape", "Flatten",
+                                       "Transpose",        "Squeeze", "Unsqueeze", "Expand",  "Shape"};
+
 const Importer::Row* find_row(const Node& node) {
   if (!node.domain.empty()) return nullptr;
   const auto row = std::ranges::find(kRows, node.op, &Importer::Row::op);
@@ -112,15 +116,27 @@ ImportedNetwork Importer::run() {
     values_[name] = std::move(value);
   }
   for (const Node* node : live)
-    for (const std::string& name : node->inputs) ++readers_[name];
+    for (const std::string& name : node->inputs) {
+      ++readers_[name];
+      consumers_[name].push_back(node);
+    }
   ++readers_[graph_.outputs[0].name];
 
+  // Constants first: quantizers depend on which weights are integers.
   std::vector<std::string> problems;
-  for (const Node* node : live) {
-    if (const std::optional<std::string> why = why_not(*node))
-      problems.push_back(fmt::format("{}: {}", node->title(), *why));
-    stand_in(*node);
-  }
+  std::vector<const Node*> computed;
+  const auto attempt = [&](const Node& node) {
+    if (const std::optional<std::string> why = why_not(node))
+      problems.push_back(fmt::format("{}: {}", node.title(), *why));
+    stand_in(node);
+  };
+  for (const Node* node : live)
+    if (is_constant_at_heart(*node))
+      attempt(*node);
+    else
+      computed.push_back(node);
+  quantizes_ = std::ranges::any_of(computed, [&](const Node* node) { return is_quantized_layer(*node); });
+  for (const Node* node : computed) attempt(*node);
   if (!problems.empty()) {
     std::string text = fmt::format("{}: {} of its nodes cannot be imported:", source_, problems.size());
     for (const std::string& problem : problems) text += "\n  " + problem;
@@ -137,6 +153,11 @@ ImportedNetwork Importer::run() {
   if (!logits.layout.is_batch_outermost())
     throw base::UserError(fmt::format("{}: its output '{}' is {}, whose first dimension is not the batch",
                                       source_, graph_.outputs[0].name, show(logits.layout.shape())));
+  if (logits.levels)
+    throw base::UserError(
+        fmt::format("{}: its output '{}' is integers of a QuantizeLinear; real numbers are "
+                    "supported",
+                    source_, graph_.outputs[0].name));
   result_.info = std::move(*net_).build();
   if (logits.node != static_cast<int>(result_.info.nodes.size()) - 1 || logits.node == 0)
     throw base::UserError(fmt::format("{}: its output is no node's own result", source_));
@@ -152,7 +173,12 @@ ImportedNetwork Importer::run() {
 bool Importer::has_rule(const Node& node) { return find_row(node) != nullptr; }
 
 void Importer::translate(const Node& node) {
-  if (node.op != "DequantizeLinear" && fold(node)) return;
+  const bool dequantizes = node.op == "DequantizeLinear";
+  if (dequantizes || node.op == "QuantizeLinear") check_scales(node);
+  for (const std::string& name : node.inputs)
+    if (!name.empty() && values_.at(name).levels && std::ranges::find(kMoves, node.op) == std::end(kMoves))
+      throw Unsupported{"it reads integers of a QuantizeLinear; a DequantizeLinear must be between them"};
+  if (!dequantizes && fold(node)) return;
   const Row* row = find_row(node);
   if (row == nullptr) throw Unsupported{kConstantsAlone};
   (this->*row->rule)(node);

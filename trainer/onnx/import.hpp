@@ -31,8 +31,9 @@ struct ImportedNetwork {
   std::string input_name, output_name;
   Layout input_layout, output_layout;
   std::vector<std::pair<std::string, std::string>> metadata;
-  std::map<std::string, ImportedBits> bits;  ///< by layer; empty where nothing is quantized
-  std::vector<std::string> notes;            ///< what a user should know, e.g. a zero point that is dropped
+  std::map<std::string, ImportedBits> bits;    ///< by layer; empty where nothing is quantized
+  std::map<std::string, float> tensor_scales;  ///< of what pairs round between other operations, by node
+  std::vector<std::string> notes;              ///< what a user should know, e.g. a zero point that is dropped
 };
 
 /// Translates a model, whose one input becomes the images and whose one output the logits. Constants are

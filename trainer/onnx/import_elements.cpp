@@ -1,4 +1,4 @@
-// Operators of elements, and quantizers.
+// Operators of elements.
 
 #include <fmt/format.h>
 
@@ -195,34 +195,6 @@ void Importer::softmax(const onnx::Node& node) {
     throw Unsupported{"it is supported over the innermost channels"};
   const std::int64_t runs = x.layout.channels() / x.layout.size(static_cast<int>(axis));
   give(node, net_->softmax(name_for(node), x.node, static_cast<int>(runs)), x.layout);
-}
-
-void Importer::quantize(const onnx::Node& node) {
-  ImportedValue x = settled(node, 0);
-  const std::vector<float> scales = reals(node, 1);
-  const ElementType type = has_input(node, 2) ? input(node, 2).tensor.type : ElementType::uint8;
-  if (scales.size() != 1) throw Unsupported{"one scale for a tensor of activations is supported"};
-  const bool is_signed = type == ElementType::int8 || type == ElementType::int4;
-  if (!is_signed && type != ElementType::uint8 && type != ElementType::uint4)
-    throw Unsupported{fmt::format("to {}; integers of 4 and 8 bits are supported", element_type_name(type))};
-  const int zero = has_input(node, 2) ? static_cast<int>(scalar(node, 2)) : 0;
-  x.bits = element_bits(type);
-  x.scales = scales;
-  x.lowest = (is_signed ? -(1 << (x.bits - 1)) : 0) - zero;
-  x.highest = x.lowest + (1 << x.bits) - 1;
-  give(node, std::move(x));
-}
-
-void Importer::dequantize(const onnx::Node& node) {
-  const ImportedValue& x = input(node, 0);
-  if (!x.constant) {
-    ImportedValue same = settled(node, 0);
-    return give(node, std::move(same));
-  }
-  if (!fold(node)) throw Unsupported{"of a constant, its scale and zero point are constants too"};
-  ImportedValue& weight = values_.at(node.outputs[0]);
-  weight.bits = x.tensor.type == ElementType::int32 ? 0 : element_bits(x.tensor.type);
-  weight.scales = reals(node, 1);
 }
 
 }  // namespace bitsmith::trainer::onnx

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <ranges>
 
 #include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/importer.hpp"
@@ -121,7 +122,7 @@ void Importer::conv(const onnx::Node& node) {
   const int made =
       net_->conv(name, x.node, static_cast<int>(dims[0]), w, static_cast<int>(groups), !bias.empty());
   set_numbers(name + ".weight", reals(node, 1), weight.weight);
-  if (!bias.empty()) set_numbers(name + ".bias", bias, input(node, 2).weight);
+  if (!bias.empty()) set_numbers(name + ".bias", bias, initializer(node, 2));
   note_bits(name, x, weight);
   give(node, made, image_layout(made, dims.size()));
 }
@@ -175,7 +176,7 @@ void Importer::gemm(const onnx::Node& node) {
                        ? net_->linear(name, x.node, count, !bias.empty())
                        : net_->conv(name, x.node, count, quant::Window::square(1), 1, !bias.empty());
   set_numbers(name + ".weight", std::move(matrix), weight.weight);
-  if (!bias.empty()) set_numbers(name + ".bias", std::move(bias), input(node, 2).weight);
+  if (!bias.empty()) set_numbers(name + ".bias", std::move(bias), initializer(node, 2));
   note_bits(name, x, weight);
   give(node, made, x.layout.with_channels(outputs));
 }
@@ -230,6 +231,11 @@ void Importer::matmul(const onnx::Node& node) {
 }
 
 void Importer::batch_norm(const onnx::Node& node) {
+  // Before opset 14 more outputs than one mean training.
+  const bool is_training = node.integer("training_mode", 0) != 0 ||
+                           std::ranges::any_of(node.outputs | std::views::drop(1),
+                                               [](const std::string& name) { return !name.empty(); });
+  if (is_training) throw Unsupported{"it is in training mode; statistics of a batch are not computed"};
   const ImportedValue x = settled(node, 0);
   if (x.layout.channel_dim() != 1) throw Unsupported{"its channels are not the second dimension"};
   const auto channels = static_cast<std::size_t>(x.layout.channels());
@@ -244,8 +250,7 @@ void Importer::batch_norm(const onnx::Node& node) {
     if (i == 3 && std::ranges::any_of(values, [](float v) { return !(v >= 0); }))
       throw Unsupported{"a variance is negative or not a number"};
     // Statistics are each node's own: what one sees, another does not.
-    set_numbers(name + "." + numbers[i], std::move(values),
-                i < 2 ? input(node, i + 1).weight : std::string());
+    set_numbers(name + "." + numbers[i], std::move(values), i < 2 ? initializer(node, i + 1) : std::string());
   }
   give(node, made, x.layout);
 }
@@ -270,8 +275,8 @@ void Importer::layer_norm(const onnx::Node& node) {
   std::vector<float> gamma = numbers(1, 1), beta = numbers(2, 0);
   if (gamma.empty() || beta.empty()) throw Unsupported{"other numbers than one for each channel"};
   const int made = net_->layer_norm(name, x.node, node.real("epsilon", 1e-5f));
-  set_numbers(name + ".weight", std::move(gamma), input(node, 1).weight);
-  set_numbers(name + ".bias", std::move(beta), has_input(node, 2) ? input(node, 2).weight : std::string());
+  set_numbers(name + ".weight", std::move(gamma), initializer(node, 1));
+  set_numbers(name + ".bias", std::move(beta), initializer(node, 2));
   give(node, made, x.layout);
 }
 

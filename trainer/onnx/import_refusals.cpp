@@ -27,7 +27,6 @@ constexpr Word kWords[] = {
 constexpr std::string_view kKeepShape[] = {"Abs",
                                            "Acos",
                                            "Acosh",
-
                                            "Asin",
                                            "Asinh",
                                            "Atan",
@@ -96,10 +95,12 @@ std::optional<std::string> Importer::why_not(const onnx::Node& node) {
     if (!reads_stand_in(node)) {
       try {
         translate(node);
+        return std::nullopt;
       } catch (const Unsupported& unsupported) {
         return wrong ? wrong : unsupported.why;
       }
-    } else if (!known && !is_constant_at_heart(node)) {
+    }
+    if (!known && !is_constant_at_heart(node)) {
       return kConstantsAlone;
     }
     return wrong;

@@ -39,6 +39,8 @@ void Importer::identity(const onnx::Node& node) {
     throw Unsupported{"it casts computed values; float32 is supported"};
   if (node.op == "Dropout" && node.outputs.size() > 1 && readers_.contains(node.outputs[1]))
     throw Unsupported{"its mask is read"};
+  if (node.op == "Dropout" && has_input(node, 2) && scalar(node, 2) != 0)
+    throw Unsupported{"it is in training mode"};
   give(node, input(node, 0));
 }
 

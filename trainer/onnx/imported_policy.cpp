@@ -14,8 +14,7 @@ quant::Policy imported_policy(const ImportedNetwork& imported) {
   quant::Policy policy = quant::uniform_policy(imported.info, {quant::kFloatBits, quant::kFloatBits});
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
     const ImportedBits* bits = bits_of(imported, i);
-    if (bits == nullptr || bits->weight_bits > 8)
-      continue;  // activations alone: no kernel multiplies real weights by integers
+    if (bits == nullptr || bits->weight_bits > 8) continue;
     policy.layers[i] = {bits->weight_bits,
                         bits->activation_bits > 8 ? quant::kFloatBits : bits->activation_bits};
   }
@@ -28,6 +27,11 @@ void apply_imported_policy(Network& network, const ImportedNetwork& imported, Ca
     if (const ImportedBits* bits = bits_of(imported, i))
       if (!policy.layers[i].activation.is_float() && bits->activation_scale > 0)
         table.set(static_cast<int>(i), bits->activation_bits, bits->activation_scale);
+  const std::vector<int> tensors = network.info().quantize_nodes();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const std::string& name = network.info().nodes[static_cast<std::size_t>(tensors[i])].name;
+    table.set_tensor(static_cast<int>(i), imported.tensor_scales.at(name));
+  }
   apply_policy(network, policy, table, {});
   for (std::size_t i = 0; i < policy.layers.size(); ++i) {
     const ImportedBits* bits = bits_of(imported, i);

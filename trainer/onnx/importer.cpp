@@ -9,7 +9,6 @@
 #include <numeric>
 
 #include "quant/base/error.hpp"
-#include "quant/quantizer.hpp"
 
 namespace bitsmith::trainer::onnx {
 namespace {
@@ -237,6 +236,10 @@ std::string Importer::name_for(const onnx::Node& node, std::string_view weight) 
   return unique(as_word(suffix.empty() || suffix == op ? base : base + "." + suffix));
 }
 
+std::string Importer::initializer(const onnx::Node& node, std::size_t index) const {
+  return has_input(node, index) ? input(node, index).weight : std::string();
+}
+
 void Importer::set_numbers(const std::string& name, std::vector<float> values, const std::string& source) {
   result_.numbers[name] = std::move(values);
   if (!source.empty()) parameters_of_initializer_[source].push_back(name);
@@ -257,62 +260,6 @@ void Importer::note_shared_parameters() {
     }
     for (auto& group : groups)
       if (group.size() > 1) result_.info.shared_parameters.push_back(std::move(group));
-  }
-}
-
-void Importer::note_bits(const std::string& layer, const ImportedValue& x, const ImportedValue& weight) {
-  if (x.bits == 0 && weight.bits == 0) return;
-  ImportedBits bits;
-  if (weight.bits > 0) bits.weight_bits = weight.bits;
-  bits.weight_scales = weight.scales;
-  if (x.bits > 0) note_activation(layer, x, bits);
-  result_.bits[layer] = bits;
-}
-
-/// Integers here are symmetric, or begin at 0 where nothing is negative: a zero point elsewhere is left out,
-/// and the scale is widened to reach as far. An int8 of what is never negative has 7 bits.
-void Importer::note_activation(const std::string& layer, const ImportedValue& x, ImportedBits& bits) {
-  const bool is_signed = net_->node(x.node).output_signed;
-  bits.activation_bits = x.bits;
-  bits.activation_scale = x.scales[0];
-  for (int n = is_signed ? 2 : 1; n <= 8; ++n) {
-    const quant::IntegerRange range = quant::integer_range(n, is_signed);
-    if (range.high != x.highest || (is_signed && range.low > x.lowest + 1)) continue;
-    bits.activation_bits = n;
-    return;
-  }
-  const quant::IntegerRange range = quant::integer_range(x.bits, is_signed);
-  const int furthest = is_signed ? std::max(x.highest, -x.lowest) : x.highest;
-  if (furthest > 0) bits.activation_scale *= static_cast<float>(furthest) / static_cast<float>(range.high);
-  result_.notes.push_back(fmt::format(
-      "{}: the zero point of its input is left out, as integers here are symmetric or begin at 0: outputs "
-      "differ by more than rounding",
-      layer));
-}
-
-/// Scales of weights that are no such integers (a zero point, another axis) are left to be found.
-void Importer::keep_exact_weight_scales() {
-  constexpr float kRounding = 1e-3f;
-  for (auto& [layer, bits] : result_.bits) {
-    if (bits.weight_bits > 8 || bits.weight_scales.empty()) continue;
-    const std::vector<float>& weights = result_.numbers.at(layer + ".weight");
-    const int outputs =
-        result_.info.layers[static_cast<std::size_t>(result_.info.find_layer(layer))].output.channels;
-    const std::size_t scales = bits.weight_scales.size();
-    bool exact = (scales == 1 || scales == static_cast<std::size_t>(outputs)) &&
-                 std::ranges::all_of(bits.weight_scales, [](float s) { return std::isnormal(s) && s > 0; });
-    const auto highest = static_cast<float>(quant::integer_range(bits.weight_bits, true).high);
-    const std::size_t each = weights.size() / scales;
-    for (std::size_t i = 0; exact && i < weights.size(); ++i) {
-      const float level = weights[i] / bits.weight_scales[i / each];
-      exact = std::abs(level - std::round(level)) < kRounding && std::abs(level) < highest + kRounding;
-    }
-    if (exact) continue;
-    bits.weight_scales.clear();
-    result_.notes.push_back(fmt::format(
-        "{}: its weights are no multiples of one scale for each output, of at most {} levels to each side: "
-        "their scales are found anew",
-        layer, highest));
   }
 }
 

@@ -13,6 +13,15 @@
 
 namespace bitsmith::trainer::onnx {
 
+/// What a QuantizeLinear does to a tensor of activations: integers of `bits` from `lowest` to `highest`,
+/// counted from its zero point, times the scale. No bits: there is none.
+struct ImportedQuantizer {
+  int bits = 0;
+  float scale = 0;
+  int lowest = 0, highest = 0, zero_point = 0;
+  bool operator==(const ImportedQuantizer&) const = default;
+};
+
 /// What an ONNX tensor is on the way through the graph: a constant, or a node's output seen through a layout.
 struct ImportedValue {
   bool constant = false;
@@ -20,10 +29,10 @@ struct ImportedValue {
   int node = -1;  ///< else
   Layout layout;
   std::string weight;  ///< constant: the initializer that it is, maybe dequantized or transposed
-  /// constant: of integers that were dequantized; else of a tensor behind a pair of quantizers.
-  int bits = 0;
+  int bits = 0;        ///< constant: of integers that were dequantized, and their scales
   std::vector<float> scales;
-  int lowest = 0, highest = 0;  ///< of a tensor behind quantizers: levels, counted from its zero point
+  ImportedQuantizer quantizer;  ///< else: of the last pair of quantizers before it, if layers are to round
+  bool levels = false;          ///< between the two of the pair
 };
 
 /// A use of an operator that has no counterpart; caught, and listed with all others.
@@ -58,6 +67,7 @@ class Importer {
   void clip(const Node&);
   void prelu(const Node&);
   void softmax(const Node&);
+  // import_quantizers.cpp
   void quantize(const Node&);
   void dequantize(const Node&);
   // import_shapes.cpp
@@ -97,6 +107,8 @@ class Importer {
   // What the rules work with.
   const ImportedValue& input(const Node& node, std::size_t index) const;
   bool has_input(const Node& node, std::size_t index) const;
+  /// Which initializer an input is; empty where it is none, or not there.
+  std::string initializer(const Node& node, std::size_t index) const;
   /// The values of a constant input as numbers. Throws Unsupported where it is no constant.
   std::vector<float> reals(const Node& node, std::size_t index) const;
   float scalar(const Node& node, std::size_t index) const;
@@ -123,6 +135,17 @@ class Importer {
   /// A constant that is broadcast over a tensor of the layout, of one image: what the file repeats for each
   /// of a batch is the same.
   Tensor of_one_image(const Tensor& constant, const Layout& layout) const;
+  /// Refuses scales of quantizers that are not above 0 and finite.
+  void check_scales(const Node& node) const;
+  ImportedQuantizer quantizer_of(const Node& node) const;
+  bool is_quantized_layer(const Node& node) const;
+  /// Who reads what a tensor is behind pairs of such quantizers, beside layers with quantized weights.
+  struct QuantizerReaders {
+    bool others = false, output = false;
+  };
+  QuantizerReaders readers_of(const std::string& tensor, const ImportedQuantizer& quantizer) const;
+  int quantized(const Node& node, int from, const ImportedQuantizer& quantizer, bool taken);
+  const std::vector<const Node*>& consumers(std::string_view tensor) const;
   /// One value for each channel of the layout, of a constant that is broadcast over a tensor of it; empty
   /// where it is not constant over pixels.
   std::vector<float> per_channel(const Tensor& constant, const Layout& layout) const;
@@ -148,6 +171,16 @@ class Importer {
   std::set<std::string, std::less<>> constant_stand_ins_;  ///< would be constants, of unknown values
   std::map<std::string, int, std::less<>> readers_;
   std::map<std::string, std::vector<std::string>> parameters_of_initializer_;
+  std::map<std::string, std::vector<const Node*>, std::less<>> consumers_;
+  bool quantizes_ = false;  ///< whether any layer's weights are quantized
+  /// What is read in place of a node's tensor behind a quantizer; by the node, less what flattens it.
+  struct QuantizedTensor {
+    std::string_view tensor;
+    int from;
+    ImportedQuantizer quantizer;
+    int result;
+  };
+  std::map<int, std::vector<QuantizedTensor>> quantized_;
   std::set<std::string> names_;
   std::unique_ptr<quant::NetworkBuilder> net_;
   ImportedNetwork result_;

@@ -396,6 +396,27 @@ BOOST_AUTO_TEST_CASE(what_lies_behind_something_unsupported_is_judged_as_far_as_
     BOOST_TEST(has(why, expected), why);
 }
 
+BOOST_AUTO_TEST_CASE(training_is_no_inference) {
+  const auto norm = [](std::int64_t opset, Attributes attributes, int outputs, float variance) {
+    Sketch sketch({1, 3, 4, 4}, opset);
+    sketch.weight("v", {3}, variance, variance);
+    const std::string w = sketch.weight("w", {3});
+    sketch.node("BatchNormalization", {"x", w, w, w, "v"}, std::move(attributes), outputs);
+    return why_refused(sketch.finish());
+  };
+  BOOST_TEST(norm(13, {}, 1, 1) == "");
+  const std::string named = "BatchNormalization 'BatchNormalization0': it is in training mode";
+  BOOST_TEST(has(norm(13, {}, 5, 1), named), norm(13, {}, 5, 1));
+  BOOST_TEST(has(norm(15, {{"training_mode", onnx::integer_attribute(1)}}, 1, 1), named));
+  BOOST_TEST(has(norm(15, {}, 1, -1), "a variance is negative"));
+  Sketch dropout({1, 3, 4, 4});
+  onnx::Tensor yes = onnx::Tensor::make(onnx::ElementType::boolean, {});
+  yes.bytes[0] = std::byte{1};
+  dropout.model.graph.initializers["yes"] = yes;
+  dropout.node("Dropout", {"x", dropout.value("ratio", 0.5f), "yes"});
+  BOOST_TEST(has(why_refused(dropout.finish()), "'Dropout0': it is in training mode"));
+}
+
 BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
   Sketch open({1, 3, -1, 4});
   open.node("Relu", {"x"});

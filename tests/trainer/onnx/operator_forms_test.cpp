@@ -237,6 +237,11 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_told) {
   refuse("Flatten", 13, {x}, {{"axis", word("one")}}, "attribute 'axis' must be an integer");
   refuse("Relu", 13, {tensor(ElementType::boolean, {1}, {1})}, {}, "it does not take bool");
   refuse("Loop", 13, {x}, {}, "operator is not supported");
+  const Tensor one = counted({3});
+  refuse("BatchNormalization", 14, {x, one, one, one, one}, {{"training_mode", integer(1)}},
+         "statistics of the batch (training) are not computed");
+  refuse("BatchNormalization", 13, {x, one, one, one, floats({3}, {1, -1, 1})}, {}, "a variance is -1");
+  refuse("QuantizeLinear", 13, {x, floats({}, {0})}, {}, "it must be a finite number above 0");
   refuse("Dropout", 13, {x, floats({}, {0.5}), tensor(ElementType::boolean, {}, {1})}, {},
          "training is not computed");
 }

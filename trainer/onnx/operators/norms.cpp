@@ -35,6 +35,8 @@ void batch_normalization(const OperatorCall& call) {
   const double epsilon = call.node.real("epsilon", 1e-5F);
   const auto scale = per_channel(call, 1, "scale"), bias = per_channel(call, 2, "bias"),
              mean = per_channel(call, 3, "mean"), variance = per_channel(call, 4, "variance");
+  for (const double value : variance)
+    if (!(value >= 0)) fail(fmt::format("a variance is {}", value));
   const auto plane = static_cast<std::size_t>(extent_of(x.dims, 2, x.dims.size()));
   visit_floats(x.type, [&]<typename T>() {
     const auto from = x.as<T>();

@@ -50,6 +50,14 @@ class ScaleMap {
   std::size_t extent_ = 1, inner_ = 1, block_ = 1, blocks_ = 1;
 };
 
+std::vector<double> scales_of(const Tensor& scale) {
+  std::vector<double> scales = reals_of(scale, "its scale");
+  for (const double value : scales)
+    if (!(value > 0) || std::isinf(value))
+      fail(fmt::format("a scale is {}: it must be a finite number above 0", value));
+  return scales;
+}
+
 std::vector<double> zero_points(const Tensor* tensor, const Tensor& scale) {
   if (!tensor) return std::vector<double>(static_cast<std::size_t>(scale.elements()), 0.0);
   if (tensor->elements() != scale.elements())
@@ -73,7 +81,7 @@ void quantize_linear(const OperatorCall& call) {
   }
   const auto [low, high] = integer_range(type);
   const ScaleMap place(call, x.dims, scale.dims);
-  const std::vector<double> scales = reals_of(scale, "its scale"), zeros = zero_points(zero, scale);
+  const std::vector<double> scales = scales_of(scale), zeros = zero_points(zero, scale);
   std::vector<double> values = to_doubles(x);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t s = place(i);
@@ -90,7 +98,7 @@ void dequantize_linear(const OperatorCall& call) {
   if (x.type != ElementType::int32) integer_range(x.type);
   if (zero) expect_same_type(x, *zero);
   const ScaleMap place(call, x.dims, scale.dims);
-  const std::vector<double> scales = reals_of(scale, "its scale"), zeros = zero_points(zero, scale);
+  const std::vector<double> scales = scales_of(scale), zeros = zero_points(zero, scale);
   std::vector<double> values = to_doubles(x);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t s = place(i);
