@@ -175,7 +175,7 @@ void Importer::prelu(const onnx::Node& node) {
   if (!input(node, 1).constant) throw Unsupported{"its slope is computed; a constant is supported"};
   std::vector<float> slopes = per_channel(input(node, 1).tensor, x.layout);
   if (slopes.empty()) throw Unsupported{"its slope is not one for each channel"};
-  const std::string name = name_for(node, node.inputs[1]);
+  const std::string name = name_for(node, initializer(node, 1));
   const int made = net_->prelu(name, x.node);
   set_numbers(name + ".weight", std::move(slopes), input(node, 1).weight);
   give(node, made, x.layout);
