@@ -265,7 +265,7 @@ void Importer::layer_norm(const onnx::Node& node) {
   if (axis < 0 || axis >= rank || (only.empty() && axis != rank - 1) ||
       !x.layout.is_channels(static_cast<int>(axis)))
     throw Unsupported{"it is supported over the last dimension, where that is all channels"};
-  const std::string name = name_for(node, node.inputs.size() > 1 ? node.inputs[1] : std::string());
+  const std::string name = name_for(node, initializer(node, 1));
   const auto channels = static_cast<std::size_t>(x.layout.channels());
   const auto numbers = [&](std::size_t k, float otherwise) {
     if (!has_input(node, k)) return std::vector<float>(channels, otherwise);
