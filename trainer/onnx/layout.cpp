@@ -267,6 +267,18 @@ Layout Layout::with_outermost(int dim, std::int64_t count) const {
   return result;
 }
 
+Layout Layout::with_pixels(int dim, std::int64_t count) const {
+  base::require(is_pixels(dim), "a dimension that is not all pixels");
+  Layout result = without(*this, is_pixel);
+  if (count == 1) return result;
+  for (auto& others : result.dims)
+    for (int& atom : others)
+      if (atom > 0) ++atom;
+  result.atoms.insert(result.atoms.begin() + 1, {Axis::width, count});
+  result.dims[at(dim)].push_back(1);
+  return result;
+}
+
 std::vector<std::int64_t> Layout::memory_order() const {
   std::vector<std::int64_t> strides(atoms.size());
   std::int64_t stride = 1;

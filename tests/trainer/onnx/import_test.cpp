@@ -25,6 +25,7 @@ using onnx::Dims;
 using tests::check_import;
 using tests::has;
 using tests::Sketch;
+using tests::spoil;
 using tests::why_refused;
 
 onnx::Model branches() {
@@ -90,41 +91,6 @@ onnx::Model attention(std::int64_t n = 1) {
   sketch.node("Gemm", {x, sketch.weight("head.weight", {5, 8}), sketch.weight("head.bias", {5})},
               {{"transB", onnx::integer_attribute(1)}});
   return sketch.finish();
-}
-
-/// One thing about a model that is not as it was.
-void spoil(onnx::Model& model, base::Rng& rng) {
-  constexpr std::int64_t kOdd[] = {
-      -1, 0, 1, 2, 3, 7, -9, std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min()};
-  const auto odd = [&] { return kOdd[rng.below(std::size(kOdd))]; };
-  onnx::Node& node = model.graph.nodes[rng.below(model.graph.nodes.size())];
-  auto tensor = model.graph.initializers.begin();
-  std::advance(tensor, rng.below(model.graph.initializers.size()));
-  switch (rng.below(6)) {
-    case 0:
-      for (auto& [name, attribute] : node.attributes) {
-        attribute.integer = odd();
-        if (!attribute.integers.empty()) attribute.integers[rng.below(attribute.integers.size())] = odd();
-      }
-      break;
-    case 1:
-      if (!node.inputs.empty()) node.inputs[rng.below(node.inputs.size())] = "x";
-      break;
-    case 2:
-      if (!node.inputs.empty()) node.inputs.pop_back();
-      break;
-    case 3:
-      node.attributes.clear();
-      break;
-    case 4:
-      node.op = model.graph.nodes[rng.below(model.graph.nodes.size())].op;
-      break;
-    default:
-      if (tensor->second.type == onnx::ElementType::int64 && tensor->second.elements() > 0)
-        tensor->second.as<std::int64_t>()[0] = odd();
-      else if (!tensor->second.dims.empty())
-        std::swap(tensor->second.dims.front(), tensor->second.dims.back());
-  }
 }
 
 }  // namespace
