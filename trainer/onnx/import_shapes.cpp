@@ -376,10 +376,22 @@ void Importer::expand(const onnx::Node& node) {
   const std::vector<std::int64_t> to = integers(node, 1);
   const Dims from = x.layout.shape();
   if (to.size() > from.size()) throw Unsupported{"it adds dimensions"};
-  for (std::size_t i = 0; i < to.size(); ++i)
-    if (to[i] != 1 && to[i] != from[from.size() - to.size() + i])
-      throw Unsupported{fmt::format("{} to {}: it repeats data", show(from), show(to))};
-  give(node, x);
+  Dims wanted = from;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    std::int64_t& size = wanted[from.size() - to.size() + i];
+    if (to[i] != 1 && size == 1) size = to[i];
+    if (to[i] != 1 && to[i] != size) throw Unsupported{fmt::format("{} to {}", show(from), show(to))};
+  }
+  if (wanted == from) return give(node, x);
+  constexpr std::int64_t kMost = quant::NetworkBuilder::kLargestWindow;
+  const std::size_t rank = wanted.size();
+  if (!x.layout.is_image() || x.layout.pixels() != 1 || wanted[0] != from[0] || wanted[1] != from[1] ||
+      std::ranges::any_of(wanted.begin() + 2, wanted.end(), [](auto d) { return d < 1 || d > kMost; }))
+    throw Unsupported{fmt::format("{} to {}: one pixel for all is supported", show(from), show(to))};
+  const ImportedValue pixel = image(node, 0);
+  const int made = net_->resize(name_for(node), pixel.node, rank == 4 ? static_cast<int>(wanted[2]) : 1,
+                                static_cast<int>(wanted[rank - 1]));
+  give(node, made, image_layout(made, rank));
 }
 
 }  // namespace bitsmith::trainer::onnx

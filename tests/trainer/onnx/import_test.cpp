@@ -239,6 +239,18 @@ BOOST_AUTO_TEST_CASE(branches_gates_and_shuffled_channels_are_followed) {
   }));
 }
 
+BOOST_AUTO_TEST_CASE(one_pixel_is_expanded_to_all) {
+  for (const std::int64_t n : {1, 3}) {
+    Sketch sketch({n, 4, 3, 5});
+    const std::string gate = sketch.node("Sigmoid", {sketch.node("GlobalAveragePool", {"x"})});
+    sketch.node("Mul", {"x", sketch.node("Expand", {gate, sketch.node("Shape", {"x"})})});
+    check_import("gate", sketch.finish());
+  }
+  Sketch rows({1, 4, 1, 5});
+  rows.node("Expand", {"x", rows.numbers("to", {1, 4, 3, 5})});
+  BOOST_TEST(has(why_refused(rows.finish()), "one pixel for all"), why_refused(rows.finish()));
+}
+
 BOOST_AUTO_TEST_CASE(shapes_that_are_computed_fold_and_flatten_in_the_order_of_onnx) {
   Sketch sketch({-1, 3, 4, 5});
   const std::string shape = sketch.node("Shape", {"x"});
