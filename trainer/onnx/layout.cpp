@@ -217,7 +217,7 @@ int Layout::channel_dim() const {
     if (holds(dim, Axis::channel)) return is_channels(dim) ? dim : -1;
   // One channel: any dimension of nothing does; that of NCHW where there is a choice.
   for (int dim = 1; dim < static_cast<int>(dims.size()); ++dim)
-    if (is_batch(dim) && size(dim) == 1) return dim;
+    if (dims[at(dim)].empty()) return dim;
   return -1;
 }
 
@@ -236,9 +236,9 @@ Layout Layout::merged() const {
   return *this;
 }
 
-Layout Layout::with_channels(std::int64_t count) const {
-  const int dim = channel_dim();
-  base::require(dim >= 0, "a layout whose channels are not one dimension");
+Layout Layout::with_channels(std::int64_t count, int dim) const {
+  if (dim < 0) dim = channel_dim();
+  base::require(dim >= 0 && is_channels(dim), "a layout whose channels are not one dimension");
   Layout result = without(*this, is_channel);
   if (count == 1) return result;
   result.dims[at(dim)].push_back(static_cast<int>(result.atoms.size()));

@@ -374,6 +374,17 @@ BOOST_AUTO_TEST_CASE(what_lies_behind_something_unsupported_is_judged_as_far_as_
     BOOST_TEST(has(why, expected), why);
 }
 
+BOOST_AUTO_TEST_CASE(constants_may_be_computed_by_what_networks_cannot_do) {
+  Sketch sketch({1, 2, 4, 4});
+  const std::string factors = sketch.weight("factors", {4}, 1, 1);
+  sketch.model.graph.initializers["factors"].as<float>()[2] = 2;
+  sketch.model.graph.initializers["factors"].as<float>()[3] = 2;
+  const std::string grown = sketch.node("Resize", {sketch.weight("small", {1, 2, 2, 2}), "", factors},
+                                        {{"mode", onnx::text_attribute("linear")}});
+  sketch.node("Add", {"x", sketch.node("Tanh", {grown})});
+  check_import("positions of another size", sketch.finish());
+}
+
 BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
   Sketch open({1, 3, -1, 4});
   open.node("Relu", {"x"});

@@ -121,6 +121,27 @@ BOOST_AUTO_TEST_CASE(the_first_reader_says_which_dimension_of_an_input_is_the_ch
   BOOST_TEST(onnx::import_model(open.finish(), "m", quant::Shape{3, 1, 7}).info.nodes[0].output.width == 7);
 }
 
+BOOST_AUTO_TEST_CASE(tokens_of_one_feature_get_others_where_that_was) {
+  for (const std::int64_t tokens : {1, 5}) {
+    Sketch sketch({1, tokens, 1});
+    sketch.node("MatMul", {"x", sketch.weight("w", {1, 4})});
+    check_import("last", sketch.finish());
+    Sketch aside({1, tokens, 1});
+    aside.node("Transpose", {"x"}, order({1, 0, 2}));
+    aside.node("MatMul", {aside.last, aside.weight("w", {1, 4})});
+    aside.node("Transpose", {aside.last}, order({1, 0, 2}));
+    check_import("tokens before the batch", aside.finish());
+    Sketch rows({1, tokens, 1});
+    rows.node("LayerNormalization", {"x", rows.weight("n", {1}), rows.weight("n.bias", {1})});
+    rows.node("Transpose", {rows.last}, order({1, 0, 2}));
+    rows.node("Reshape", {rows.last, rows.numbers("rows", {tokens, 1})});
+    rows.node("Gemm", {rows.last, rows.weight("w", {1, 4})});
+    rows.node("Reshape", {rows.last, rows.numbers("tokens", {tokens, 1, 4})});
+    rows.node("Transpose", {rows.last}, order({1, 0, 2}));
+    check_import("rows", rows.finish());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(attention_with_tokens_before_the_batch_becomes_products_of_heads) {
   for (const std::int64_t n : {1, 3})
     for (const bool split : {false, true}) {
