@@ -67,6 +67,16 @@ std::string shape_text(const std::vector<std::uint64_t>& shape) {
   return fmt::format("{}", fmt::join(shape, "x"));
 }
 
+/// Dimensions that a model leaves open, the batch aside, are those of the array that it is to read.
+void close_dims(onnx::Value& value, const base::NpyArray& array) {
+  if (!value.has_shape) {
+    value.has_shape = true;
+    value.dims.assign(array.shape.size(), -1);
+  }
+  for (std::size_t d = 1; d < value.dims.size() && value.dims.size() == array.shape.size(); ++d)
+    if (value.dims[d] < 0) value.dims[d] = static_cast<std::int64_t>(array.shape[d]);
+}
+
 /// Images as the network has them: of an array in the model's order.
 trainer::Tensor to_tensor(const base::NpyArray& array, const onnx::ImportedNetwork& network) {
   const onnx::Dims wanted = network.input_layout.shape();
@@ -203,17 +213,13 @@ void infer_onnx(const std::string& file, const OnnxInferOptions& options, int ba
     throw base::UserError("infer: an ONNX model needs --input NAME=FILE.npy, or --bench");
   if (!options.output.empty() && !options.output.ends_with(".npz"))
     throw base::UserError(fmt::format("--output {}: allowed is a name that ends in .npz", options.output));
-  const onnx::Model model = onnx::read_model(file);
+  onnx::Model model = onnx::read_model(file);
   const Arrays arrays = options.inputs.empty() ? Arrays() : read_inputs(model, options);
+  if (arrays.size() == 1 && model.graph.inputs.size() == 1)
+    close_dims(model.graph.inputs[0], arrays.begin()->second);
   onnx::ImportedNetwork imported;
   try {
-    std::optional<quant::Shape> shape;
-    if (arrays.size() == 1) {
-      const auto& dims = arrays.begin()->second.shape;
-      if (dims.size() == 4)
-        shape = quant::Shape{static_cast<int>(dims[1]), static_cast<int>(dims[2]), static_cast<int>(dims[3])};
-    }
-    imported = onnx::import_model(model, file, shape);
+    imported = onnx::import_model(model, file);
   } catch (const base::UserError& error) {
     return evaluate_plainly(model, options, arrays, error.what(), streams);
   }

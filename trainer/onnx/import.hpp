@@ -37,7 +37,8 @@ struct ImportedNetwork {
 };
 
 /// Translates a model, whose one input becomes the images and whose one output the logits. Constants are
-/// folded, what does not reach the output is left out, and the batch is free, whatever the file says.
+/// folded, what does not reach the output is left out, and the batch is free, whatever the file says: where
+/// that fixes one, the number stands for the batch in the file's constants.
 ///
 /// Layers are named as the file's weights are ("layer1.0.conv1" for "layer1.0.conv1.weight"), or else as its
 /// nodes. `input` replaces dimensions of the input that the file leaves open. Throws UserError that lists,

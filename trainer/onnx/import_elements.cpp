@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "trainer/onnx/evaluate.hpp"
@@ -54,6 +55,14 @@ void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, 
     throw Unsupported{fmt::format("a constant of {} and a tensor of {}", show(constant.tensor.dims),
                                   show(value.layout.shape()))};
   for (float& summand : all) summand *= sign;
+  // Positions that are added to what class tokens were added to.
+  if (const quant::Node& made_by = net_->node(value.node);
+      made_by.op == quant::Op::position && is_read_once(value.node)) {
+    std::vector<float>& before = result_.numbers.at(made_by.name + ".weight");
+    std::ranges::transform(before, all, before.begin(), std::plus<>());
+    ImportedValue same = value;
+    return give(node, std::move(same));
+  }
   const std::string name = name_for(node);
   const int made = net_->position(name, value.node);
   set_numbers(name + ".weight", std::move(all), constant.weight);

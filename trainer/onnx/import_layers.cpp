@@ -178,7 +178,7 @@ void Importer::gemm(const onnx::Node& node) {
   set_numbers(name + ".weight", std::move(matrix), weight.weight);
   if (!bias.empty()) set_numbers(name + ".bias", std::move(bias), initializer(node, 2));
   note_bits(name, x, weight);
-  give(node, made, x.layout.with_channels(outputs));
+  give(node, made, x.layout.with_channels(outputs, 1));
 }
 
 void Importer::matmul(const onnx::Node& node) {
@@ -190,7 +190,7 @@ void Importer::matmul(const onnx::Node& node) {
       throw Unsupported{
           fmt::format("{} times a constant of {}", show(a.layout.shape()), show(weight.tensor.dims))};
     const int made = linear_tokens(node, a, weight);
-    return give(node, made, a.layout.with_channels(net_->shape(made).channels));
+    return give(node, made, a.layout.with_channels(net_->shape(made).channels, last));
   }
   // Head by head: rows are pixels, and of the second operand either these or its channels.
   const ImportedValue b = settled(node, 1);

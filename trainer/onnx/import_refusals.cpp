@@ -24,51 +24,20 @@ constexpr Word kWords[] = {
 };
 
 /// Operators whose first output is like their first input, other ones than networks have among them.
-constexpr std::string_view kKeepShape[] = {"Abs",
-                                           "Acos",
-                                           "Acosh",
-                                           "Asin",
-                                           "Asinh",
-                                           "Atan",
-                                           "Atanh",
-                                           "Ceil",
-                                           "Celu",
-                                           "Clip",
-                                           "Cos",
-                                           "Cosh",
-                                           "Elu",
-                                           "Exp",
-                                           "Floor",
-                                           "Gelu",
-                                           "Hardmax",
-                                           "Log",
-                                           "LpNormalization",
-                                           "LRN",
-                                           "LogSoftmax",
-                                           "Mish",
-                                           "Neg",
-                                           "PRelu",
-                                           "Reciprocal",
-                                           "Round",
-                                           "Selu",
-                                           "Shrink",
-                                           "Sign",
-                                           "Sin",
-                                           "Sinh",
-                                           "Softmax",
-                                           "Softplus",
-                                           "Softsign",
-                                           "Sqrt",
-                                           "Tan",
-                                           "Tanh",
-                                           "BatchNormalization",
-                                           "GroupNormalization",
-                                           "InstanceNormalization",
-                                           "LayerNormalization",
-                                           "MeanVarianceNormalization",
-                                           "ThresholdedRelu",
-                                           "QuantizeLinear",
-                                           "DequantizeLinear"};
+constexpr std::string_view kElements[] = {
+    "Abs",  "Acos", "Acosh", "Asin",     "Asinh",      "Atan",  "Atanh", "Ceil",
+    "Celu", "Clip", "Cos",   "Cosh",     "Elu",        "Exp",   "Floor", "Gelu",
+    "Log",  "Mish", "Neg",   "PRelu",    "Reciprocal", "Round", "Selu",  "Shrink",
+    "Sign", "Sin",  "Sinh",  "Softplus", "Softsign",   "Sqrt",  "Tan",   "Tanh"};
+constexpr std::string_view kNorms[] = {"BatchNormalization",
+                                       "GroupNormalization",
+                                       "InstanceNormalization",
+                                       "LayerNormalization",
+                                       "LpNormalization",
+                                       "LRN",
+                                       "Hardmax",
+                                       "LogSoftmax",
+                                       "Softmax"};
 
 bool is_among(std::string_view op, std::span<const std::string_view> ops) {
   return std::ranges::find(ops, op) != ops.end();
@@ -91,7 +60,8 @@ std::optional<std::string> Importer::why_not(const onnx::Node& node) {
     return fmt::format("this operator is not known{}",
                        node.domain.empty() ? "" : " (domain " + printable(node.domain) + ")");
   try {
-    const std::optional<std::string> wrong = wrong_word(node);
+    const bool folds = is_constant_at_heart(node);
+    const std::optional<std::string> wrong = folds ? std::nullopt : wrong_word(node);
     if (!reads_stand_in(node)) {
       try {
         translate(node);
@@ -100,9 +70,7 @@ std::optional<std::string> Importer::why_not(const onnx::Node& node) {
         return wrong ? wrong : unsupported.why;
       }
     }
-    if (!known && !is_constant_at_heart(node)) {
-      return kConstantsAlone;
-    }
+    if (!known && !folds) return kConstantsAlone;
     return wrong;
   } catch (const base::UserError& error) {
     return error.what();
@@ -130,7 +98,8 @@ void Importer::stand_in(const onnx::Node& node) {
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const std::string& name = node.outputs[i];
     if (name.empty() || values_.contains(name)) continue;
-    if (i == 0 && !node.inputs.empty() && node.domain.empty() && is_among(node.op, kKeepShape))
+    if (i == 0 && !node.inputs.empty() && node.domain.empty() &&
+        (is_among(node.op, kElements) || is_among(node.op, kNorms)))
       if (const auto like = values_.find(node.inputs[0]); like != values_.end() && !like->second.constant) {
         const ImportedValue same = like->second;
         values_[name] = same;

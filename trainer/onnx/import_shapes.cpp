@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "quant/row_pad.hpp"
 #include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/importer.hpp"
 
@@ -136,11 +137,59 @@ void Importer::unsqueeze(const onnx::Node& node) {
   give(node, std::move(value));
 }
 
+/// Constants that are joined to tokens, as a class token is: pixels of zeros, and what these are added to
+/// them.
+void Importer::add_tokens(const onnx::Node& node) {
+  std::size_t computed = node.inputs.size();
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    if (input(node, k).constant) continue;
+    if (computed < node.inputs.size())
+      throw Unsupported{"it joins constants to more than one computed tensor"};
+    computed = k;
+  }
+  const ImportedValue x = settled(node, computed);
+  const int axis = axis_of(node.integer("axis", 1), static_cast<int>(x.layout.dims.size()));
+  if (!x.layout.is_pixels(axis))
+    throw Unsupported{"it joins a constant to computed values; tokens, one after the other, are supported"};
+  const std::int64_t channels = x.layout.channels();
+  std::vector<float> values;
+  std::int64_t before = 0, after = 0;
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    if (k == computed) {
+      values.resize(values.size() + static_cast<std::size_t>(x.layout.pixels() * channels));
+      continue;
+    }
+    const Tensor& constant = input(node, k).tensor;
+    const auto where = static_cast<std::size_t>(axis);
+    const std::int64_t count = constant.dims.size() == x.layout.dims.size() ? constant.dims[where] : 0;
+    if (count < 1 || count > quant::NetworkBuilder::kLargestWindow)
+      throw Unsupported{
+          fmt::format("it joins a constant of {} to {}", show(constant.dims), show(x.layout.shape()))};
+    const Layout layout = x.layout.with_pixels(axis, count);
+    const quant::Shape shape{static_cast<int>(channels), 1, static_cast<int>(count)};
+    const std::vector<float> tokens = per_element(constant, layout, shape);
+    if (tokens.empty() || of_one_image(constant, layout).elements() != count * channels)
+      throw Unsupported{
+          fmt::format("it joins a constant of {} to {}", show(constant.dims), show(x.layout.shape()))};
+    values.insert(values.end(), tokens.begin(), tokens.end());
+    (k < computed ? before : after) += count;
+  }
+  constexpr std::int64_t kMost = quant::NetworkBuilder::kLargestWindow;
+  if (std::max(before, after) > kMost)
+    throw Unsupported{fmt::format("it joins more than {} constant tokens", kMost)};
+  const int padded = net_->copy(quant::row_pad(name_for(node), x.node, net_->node(x.node),
+                                               static_cast<int>(before), static_cast<int>(after)));
+  const std::string name = name_for(node, "tokens");
+  const int made = net_->position(name, padded);
+  set_numbers(name + ".weight", std::move(values));
+  give(node, made, x.layout.with_pixels(axis, net_->shape(made).pixels()));
+}
+
 void Importer::concat(const onnx::Node& node) {
   if (node.inputs.empty()) throw Unsupported{"it has no inputs"};
   std::vector<ImportedValue> parts;
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-    if (input(node, k).constant) throw Unsupported{"it joins a constant to computed values"};
+    if (input(node, k).constant) return add_tokens(node);
     parts.push_back(settled(node, k));
     parts.back().layout = parts.back().layout.merged();
   }
@@ -329,10 +378,22 @@ void Importer::expand(const onnx::Node& node) {
   const std::vector<std::int64_t> to = integers(node, 1);
   const Dims from = x.layout.shape();
   if (to.size() > from.size()) throw Unsupported{"it adds dimensions"};
-  for (std::size_t i = 0; i < to.size(); ++i)
-    if (to[i] != 1 && to[i] != from[from.size() - to.size() + i])
-      throw Unsupported{fmt::format("{} to {}: it repeats data", show(from), show(to))};
-  give(node, x);
+  Dims wanted = from;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    std::int64_t& size = wanted[from.size() - to.size() + i];
+    if (to[i] != 1 && size == 1) size = to[i];
+    if (to[i] != 1 && to[i] != size) throw Unsupported{fmt::format("{} to {}", show(from), show(to))};
+  }
+  if (wanted == from) return give(node, x);
+  constexpr std::int64_t kMost = quant::NetworkBuilder::kLargestWindow;
+  const std::size_t rank = wanted.size();
+  if (!x.layout.is_image() || x.layout.pixels() != 1 || wanted[0] != from[0] || wanted[1] != from[1] ||
+      std::ranges::any_of(wanted.begin() + 2, wanted.end(), [](auto d) { return d < 1 || d > kMost; }))
+    throw Unsupported{fmt::format("{} to {}: one pixel for all is supported", show(from), show(to))};
+  const ImportedValue pixel = image(node, 0);
+  const int made = net_->resize(name_for(node), pixel.node, rank == 4 ? static_cast<int>(wanted[2]) : 1,
+                                static_cast<int>(wanted[rank - 1]));
+  give(node, made, image_layout(made, rank));
 }
 
 }  // namespace bitsmith::trainer::onnx

@@ -122,6 +122,7 @@ class Importer {
   ImportedValue settled(const Node& node, std::size_t index);
   /// Likewise, as NCHW or NCW.
   ImportedValue image(const Node& node, std::size_t index);
+  void add_tokens(const Node& node);
   ImportedValue cut(const Node& node, const ImportedValue& x, int axis, std::int64_t begin,
                     std::int64_t count);
   std::string name_for(const Node& node, std::string_view weight = {});

@@ -217,7 +217,7 @@ int Layout::channel_dim() const {
     if (holds(dim, Axis::channel)) return is_channels(dim) ? dim : -1;
   // One channel: any dimension of nothing does; that of NCHW where there is a choice.
   for (int dim = 1; dim < static_cast<int>(dims.size()); ++dim)
-    if (is_batch(dim) && size(dim) == 1) return dim;
+    if (dims[at(dim)].empty()) return dim;
   return -1;
 }
 
@@ -236,9 +236,9 @@ Layout Layout::merged() const {
   return *this;
 }
 
-Layout Layout::with_channels(std::int64_t count) const {
-  const int dim = channel_dim();
-  base::require(dim >= 0, "a layout whose channels are not one dimension");
+Layout Layout::with_channels(std::int64_t count, int dim) const {
+  if (dim < 0) dim = channel_dim();
+  base::require(dim >= 0 && is_channels(dim), "a layout whose channels are not one dimension");
   Layout result = without(*this, is_channel);
   if (count == 1) return result;
   result.dims[at(dim)].push_back(static_cast<int>(result.atoms.size()));
@@ -264,6 +264,18 @@ Layout Layout::with_outermost(int dim, std::int64_t count) const {
     changed.push_back(begin);
     result.atoms.insert(result.atoms.begin() + begin, {Axis::channel, count});
   }
+  return result;
+}
+
+Layout Layout::with_pixels(int dim, std::int64_t count) const {
+  base::require(is_pixels(dim), "a dimension that is not all pixels");
+  Layout result = without(*this, is_pixel);
+  if (count == 1) return result;
+  for (auto& others : result.dims)
+    for (int& atom : others)
+      if (atom > 0) ++atom;
+  result.atoms.insert(result.atoms.begin() + 1, {Axis::width, count});
+  result.dims[at(dim)].push_back(1);
   return result;
 }
 

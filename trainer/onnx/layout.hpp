@@ -69,10 +69,12 @@ struct Layout {
   bool is_image() const;
   /// The same with all channels as one atom, where they are in one dimension in order.
   Layout merged() const;
-  /// The same with `count` channels in place of the dimension that is all of them.
-  Layout with_channels(std::int64_t count) const;
+  /// The same with `count` channels in place of the dimension that is all of them: `dim`, or channel_dim().
+  Layout with_channels(std::int64_t count, int dim = -1) const;
   /// The same with `count` channels in place of a dimension that is_outermost.
   Layout with_outermost(int dim, std::int64_t count) const;
+  /// The same with one row of `count` pixels in place of a dimension that is all of them.
+  Layout with_pixels(int dim, std::int64_t count) const;
   /// For each element of one image of the ONNX tensor, row by row, where it is in the network's memory.
   std::vector<std::int64_t> memory_order() const;
   /// The same with one pixel: dimensions of pixels alone become 1.

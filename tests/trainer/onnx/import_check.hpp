@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,41 @@ inline std::string why_refused(const trainer::onnx::Model& model) {
 
 inline bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+/// One thing about a model that is not as it was.
+inline void spoil(trainer::onnx::Model& model, base::Rng& rng) {
+  constexpr std::int64_t kOdd[] = {
+      -1, 0, 1, 2, 3, 7, -9, std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min()};
+  const auto odd = [&] { return kOdd[rng.below(std::size(kOdd))]; };
+  trainer::onnx::Node& node = model.graph.nodes[rng.below(model.graph.nodes.size())];
+  auto tensor = model.graph.initializers.begin();
+  std::advance(tensor, rng.below(model.graph.initializers.size()));
+  switch (rng.below(6)) {
+    case 0:
+      for (auto& [name, attribute] : node.attributes) {
+        attribute.integer = odd();
+        if (!attribute.integers.empty()) attribute.integers[rng.below(attribute.integers.size())] = odd();
+      }
+      break;
+    case 1:
+      if (!node.inputs.empty()) node.inputs[rng.below(node.inputs.size())] = "x";
+      break;
+    case 2:
+      if (!node.inputs.empty()) node.inputs.pop_back();
+      break;
+    case 3:
+      node.attributes.clear();
+      break;
+    case 4:
+      node.op = model.graph.nodes[rng.below(model.graph.nodes.size())].op;
+      break;
+    default:
+      if (tensor->second.type == trainer::onnx::ElementType::int64 && tensor->second.elements() > 0)
+        tensor->second.as<std::int64_t>()[0] = odd();
+      else if (!tensor->second.dims.empty())
+        std::swap(tensor->second.dims.front(), tensor->second.dims.back());
+  }
 }
 
 }  // namespace bitsmith::tests

@@ -25,6 +25,7 @@ using onnx::Dims;
 using tests::check_import;
 using tests::has;
 using tests::Sketch;
+using tests::spoil;
 using tests::why_refused;
 
 onnx::Model branches() {
@@ -90,41 +91,6 @@ onnx::Model attention(std::int64_t n = 1) {
   sketch.node("Gemm", {x, sketch.weight("head.weight", {5, 8}), sketch.weight("head.bias", {5})},
               {{"transB", onnx::integer_attribute(1)}});
   return sketch.finish();
-}
-
-/// One thing about a model that is not as it was.
-void spoil(onnx::Model& model, base::Rng& rng) {
-  constexpr std::int64_t kOdd[] = {
-      -1, 0, 1, 2, 3, 7, -9, std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min()};
-  const auto odd = [&] { return kOdd[rng.below(std::size(kOdd))]; };
-  onnx::Node& node = model.graph.nodes[rng.below(model.graph.nodes.size())];
-  auto tensor = model.graph.initializers.begin();
-  std::advance(tensor, rng.below(model.graph.initializers.size()));
-  switch (rng.below(6)) {
-    case 0:
-      for (auto& [name, attribute] : node.attributes) {
-        attribute.integer = odd();
-        if (!attribute.integers.empty()) attribute.integers[rng.below(attribute.integers.size())] = odd();
-      }
-      break;
-    case 1:
-      if (!node.inputs.empty()) node.inputs[rng.below(node.inputs.size())] = "x";
-      break;
-    case 2:
-      if (!node.inputs.empty()) node.inputs.pop_back();
-      break;
-    case 3:
-      node.attributes.clear();
-      break;
-    case 4:
-      node.op = model.graph.nodes[rng.below(model.graph.nodes.size())].op;
-      break;
-    default:
-      if (tensor->second.type == onnx::ElementType::int64 && tensor->second.elements() > 0)
-        tensor->second.as<std::int64_t>()[0] = odd();
-      else if (!tensor->second.dims.empty())
-        std::swap(tensor->second.dims.front(), tensor->second.dims.back());
-  }
 }
 
 }  // namespace
@@ -273,6 +239,18 @@ BOOST_AUTO_TEST_CASE(branches_gates_and_shuffled_channels_are_followed) {
   }));
 }
 
+BOOST_AUTO_TEST_CASE(one_pixel_is_expanded_to_all) {
+  for (const std::int64_t n : {1, 3}) {
+    Sketch sketch({n, 4, 3, 5});
+    const std::string gate = sketch.node("Sigmoid", {sketch.node("GlobalAveragePool", {"x"})});
+    sketch.node("Mul", {"x", sketch.node("Expand", {gate, sketch.node("Shape", {"x"})})});
+    check_import("gate", sketch.finish());
+  }
+  Sketch rows({1, 4, 1, 5});
+  rows.node("Expand", {"x", rows.numbers("to", {1, 4, 3, 5})});
+  BOOST_TEST(has(why_refused(rows.finish()), "one pixel for all"), why_refused(rows.finish()));
+}
+
 BOOST_AUTO_TEST_CASE(shapes_that_are_computed_fold_and_flatten_in_the_order_of_onnx) {
   Sketch sketch({-1, 3, 4, 5});
   const std::string shape = sketch.node("Shape", {"x"});
@@ -415,6 +393,17 @@ BOOST_AUTO_TEST_CASE(training_is_no_inference) {
   dropout.model.graph.initializers["yes"] = yes;
   dropout.node("Dropout", {"x", dropout.value("ratio", 0.5f), "yes"});
   BOOST_TEST(has(why_refused(dropout.finish()), "'Dropout0': it is in training mode"));
+}
+
+BOOST_AUTO_TEST_CASE(constants_may_be_computed_by_what_networks_cannot_do) {
+  Sketch sketch({1, 2, 4, 4});
+  const std::string factors = sketch.weight("factors", {4}, 1, 1);
+  sketch.model.graph.initializers["factors"].as<float>()[2] = 2;
+  sketch.model.graph.initializers["factors"].as<float>()[3] = 2;
+  const std::string grown = sketch.node("Resize", {sketch.weight("small", {1, 2, 2, 2}), "", factors},
+                                        {{"mode", onnx::text_attribute("linear")}});
+  sketch.node("Add", {"x", sketch.node("Tanh", {grown})});
+  check_import("positions of another size", sketch.finish());
 }
 
 BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
