@@ -220,7 +220,9 @@ void Importer::attempt(const Node& node, std::vector<std::string>& problems) {
   } catch (const Unsupported& unsupported) {
     problems.push_back(fmt::format("{}: {}", node.title(), unsupported.why));
   } catch (const base::UserError& error) {
-    problems.push_back(fmt::format("{}: {}", node.title(), error.what()));
+    const std::string_view why = error.what();  // of a node that was computed with its title
+    problems.push_back(why.starts_with(node.title()) ? std::string(why)
+                                                     : fmt::format("{}: {}", node.title(), why));
   }
 }
 
@@ -244,7 +246,7 @@ bool Importer::fold(const Node& node) {
     inputs.push_back(name.empty() ? nullptr : &found->second.tensor);
   }
   if (find_operator(node.domain, node.op) == nullptr) return false;
-  std::vector<Tensor> outputs = compute_node(node, model_.opset, inputs, kMostFolded);
+  std::vector<Tensor> outputs = compute_node(node, model_.opset, inputs, kMostFolded, &folding_);
   for (std::size_t i = 0; i < outputs.size() && i < node.outputs.size(); ++i) {
     ImportedValue value;
     value.constant = true;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/import.hpp"
 #include "trainer/onnx/layout.hpp"
 
@@ -161,6 +162,7 @@ class Importer {
   };
   std::map<int, std::vector<QuantizedTensor>> quantized_;
   std::map<std::string, std::vector<std::string>> layers_of_weight_;
+  Budget folding_{0x1p32, kMostBytes};  ///< of all constants: seconds
   std::set<std::string> names_;
   std::unique_ptr<quant::NetworkBuilder> net_;
   ImportedNetwork result_;

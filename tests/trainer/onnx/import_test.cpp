@@ -395,6 +395,14 @@ BOOST_AUTO_TEST_CASE(training_is_no_inference) {
   BOOST_TEST(has(why_refused(dropout.finish()), "'Dropout0': it is in training mode"));
 }
 
+BOOST_AUTO_TEST_CASE(constants_take_no_more_than_seconds_to_fold) {
+  Sketch product({1, 3, 4, 4});
+  const std::string ones = product.node("ConstantOfShape", {product.numbers("dims", {2048, 2048})});
+  product.node("Add", {"x", product.node("ReduceMean", {product.node("MatMul", {ones, ones})})});
+  BOOST_TEST(has(why_refused(product.finish()), "'MatMul1': it would take 8.6e+09 operations"),
+             why_refused(product.finish()));
+}
+
 BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
   Sketch open({1, 3, -1, 4});
   open.node("Relu", {"x"});
