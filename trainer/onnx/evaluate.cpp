@@ -8,13 +8,15 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/nearest.hpp"
+#include "trainer/onnx/operators/call.hpp"
 #include "trainer/onnx/operators/types.hpp"
 
 namespace bitsmith::trainer::onnx {
 namespace {
 
 std::vector<Tensor> compute_checked(const OperatorRow& row, const Node& node, std::int64_t opset,
-                                    std::span<const Tensor* const> inputs, std::int64_t most_elements) {
+                                    std::span<const Tensor* const> inputs, std::int64_t most_elements,
+                                    Budget* budget) {
   if (node.outputs.empty()) fail("it has no outputs");
   std::vector<Tensor> outputs(node.outputs.size());
   std::vector<const Tensor*> wide(inputs.begin(), inputs.end());
@@ -28,7 +30,10 @@ std::vector<Tensor> compute_checked(const OperatorRow& row, const Node& node, st
       wide[i] = &widened[i];
     }
   }
-  row.compute({node, opset, wide, outputs, most_elements});
+  const OperatorCall call{node, opset, wide, outputs, most_elements, budget};
+  for (const Tensor* tensor : inputs)
+    if (tensor) take_operations(call, static_cast<double>(tensor->elements()));
+  row.compute(call);
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     if (!node.outputs[o].empty() && outputs[o].type == ElementType::undefined)
       fail(fmt::format("it has no output {}", o));
@@ -76,24 +81,24 @@ class Values {
   }
   void give(const std::string& name, Tensor tensor) {
     if (name.empty() || !readers_.contains(name)) return;
-    bytes_ += tensor.bytes.size();
+    bytes_ += static_cast<std::int64_t>(tensor.bytes.size());
     owned_[name] = std::move(tensor);
   }
   void release(const std::string& name) {
     if (--readers_[name] > 0) return;
     const auto found = owned_.find(name);
     if (found == owned_.end()) return;
-    bytes_ -= found->second.bytes.size();
+    bytes_ -= static_cast<std::int64_t>(found->second.bytes.size());
     owned_.erase(found);
   }
   /// Of all that are kept, without inputs and initializers.
-  std::size_t bytes() const { return bytes_; }
+  std::int64_t bytes() const { return bytes_; }
 
  private:
   std::unordered_map<std::string, const Tensor*> borrowed_;
   std::unordered_map<std::string, Tensor> owned_;
   std::unordered_map<std::string, int> readers_;
-  std::size_t bytes_ = 0;
+  std::int64_t bytes_ = 0;
 };
 
 void check_inputs(const Graph& graph, const std::map<std::string, Tensor>& inputs) {
@@ -114,7 +119,7 @@ void check_inputs(const Graph& graph, const std::map<std::string, Tensor>& input
 }  // namespace
 
 std::vector<Tensor> compute_node(const Node& node, std::int64_t opset, std::span<const Tensor* const> inputs,
-                                 std::int64_t most_elements) {
+                                 std::int64_t most_elements, Budget* budget) {
   const OperatorRow* row = find_operator(node.domain, node.op);
   if (!row) throw base::UserError(fmt::format("{}: operator is not supported", node.title()));
   const auto explain = [&](std::string_view why) {
@@ -122,7 +127,7 @@ std::vector<Tensor> compute_node(const Node& node, std::int64_t opset, std::span
     throw base::UserError(why.starts_with(title) ? std::string(why) : fmt::format("{}: {}", title, why));
   };
   try {
-    return compute_checked(*row, node, opset, inputs, most_elements);
+    return compute_checked(*row, node, opset, inputs, most_elements, budget);
   } catch (const base::UserError& error) {
     explain(error.what());
   } catch (const std::bad_alloc&) {
@@ -136,6 +141,9 @@ std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Ten
   const Graph& graph = model.graph;
   check_inputs(graph, inputs);
   Values values(graph, inputs);
+  constexpr std::int64_t kBytesPerElement = 16;
+  const std::int64_t most_bytes = std::min(kMostBytes, kBytesPerElement * most_elements);
+  Budget budget{kMostOperations, 0};
   for (const Node& node : graph.nodes) {
     std::vector<const Tensor*> arguments;
     for (const std::string& name : node.inputs) {
@@ -143,15 +151,11 @@ std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Ten
       if (!name.empty() && !arguments.back())
         throw base::UserError(fmt::format("{} reads {}, which nobody gives", node.title(), shown(name)));
     }
-    std::vector<Tensor> results = compute_node(node, model.opset, arguments, most_elements);
+    budget.bytes = most_bytes - values.bytes();
+    const auto elements = std::min<std::int64_t>(most_elements, budget.bytes / std::int64_t{sizeof(float)});
+    std::vector<Tensor> results = compute_node(node, model.opset, arguments, elements, &budget);
     for (std::size_t o = 0; o < results.size(); ++o) values.give(node.outputs[o], std::move(results[o]));
     for (const std::string& name : node.inputs) values.release(name);
-    constexpr std::size_t kBytesPerElement = 16;
-    if (values.bytes() / kBytesPerElement > static_cast<std::size_t>(most_elements))
-      throw base::UserError(
-          fmt::format("{}: its outputs and what else is kept take {} bytes, at most {} for each of {} "
-                      "elements are allowed",
-                      node.title(), values.bytes(), kBytesPerElement, most_elements));
   }
   std::vector<Tensor> outputs;
   for (const Value& output : graph.outputs) {

@@ -11,6 +11,12 @@
 
 namespace bitsmith::trainer::onnx {
 
+/// What nodes that are computed one after the other may still take.
+struct Budget {
+  double operations;   ///< products, comparisons, elements read and made
+  std::int64_t bytes;  ///< of tensors
+};
+
 /// A node at work: its inputs (nullptr: left out), the opset it is of, and room for its outputs.
 struct OperatorCall {
   const Node& node;
@@ -18,6 +24,7 @@ struct OperatorCall {
   std::span<const Tensor* const> inputs;
   std::vector<Tensor>& outputs;  ///< one for each of node.outputs
   std::int64_t most_elements;    ///< of one output
+  Budget* budget = nullptr;      ///< none: there are no others
 };
 
 /// A row of the table of operators: plain loops in the order of the operator's formula, for every rank and
@@ -35,13 +42,18 @@ const OperatorRow* find_operator(std::string_view domain, std::string_view name)
 
 /// Computes one node. Throws UserError naming the node for unknown operators, and for shapes, types and
 /// attributes that do not fit, or that would need more than `most_elements` in a tensor or some thousand
-/// operations for each of these: what folds constants asks for few.
+/// operations for each of these: what folds constants asks for few. What it takes is taken from `budget`, and
+/// refused where there is not as much.
 std::vector<Tensor> compute_node(const Node& node, std::int64_t opset, std::span<const Tensor* const> inputs,
-                                 std::int64_t most_elements = kMostElements);
+                                 std::int64_t most_elements = kMostElements, Budget* budget = nullptr);
+
+inline constexpr std::int64_t kMostBytes = std::int64_t{1} << 31;  ///< of tensors that are made
+inline constexpr double kMostOperations = 0x1p37;                  ///< of an evaluation: minutes
 
 /// Runs a whole graph on named inputs, in plain loops; the outputs in the graph's order. Throws UserError for
-/// inputs that are missing, unknown, or of another type or shape than the graph says, and where tensors that
-/// are still to be read would take more than 16 bytes for each of `most_elements`.
+/// inputs that are missing, unknown, or of another type or shape than the graph says, where tensors that
+/// are still to be read would take more than kMostBytes or 16 bytes for each of `most_elements`, and where
+/// all nodes would take more than kMostOperations.
 std::vector<Tensor> evaluate(const Model& model, const std::map<std::string, Tensor>& inputs,
                              std::int64_t most_elements = kMostElements);
 

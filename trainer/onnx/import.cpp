@@ -127,7 +127,8 @@ ImportedNetwork Importer::run() {
   std::vector<const Node*> computed;
   const auto attempt = [&](const Node& node) {
     if (const std::optional<std::string> why = why_not(node))
-      problems.push_back(fmt::format("{}: {}", node.title(), *why));
+      problems.push_back(why->starts_with(node.title()) ? *why  // of what was computed
+                                                        : fmt::format("{}: {}", node.title(), *why));
     stand_in(node);
   };
   for (const Node* node : live)
@@ -192,7 +193,7 @@ bool Importer::fold(const Node& node) {
     inputs.push_back(name.empty() ? nullptr : &found->second.tensor);
   }
   if (find_operator(node.domain, node.op) == nullptr) return false;
-  std::vector<Tensor> outputs = compute_node(node, model_.opset, inputs, kMostFolded);
+  std::vector<Tensor> outputs = compute_node(node, model_.opset, inputs, kMostFolded, &folding_);
   for (std::size_t i = 0; i < outputs.size() && i < node.outputs.size(); ++i) {
     ImportedValue value;
     value.constant = true;

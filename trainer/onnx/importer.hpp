@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/import.hpp"
 #include "trainer/onnx/layout.hpp"
 
@@ -182,6 +183,7 @@ class Importer {
     int result;
   };
   std::map<int, std::vector<QuantizedTensor>> quantized_;
+  Budget folding_{0x1p32, kMostBytes};  ///< of all constants: seconds
   std::set<std::string> names_;
   std::unique_ptr<quant::NetworkBuilder> net_;
   ImportedNetwork result_;

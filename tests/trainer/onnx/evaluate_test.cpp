@@ -7,6 +7,7 @@
 #include "quant/base/parallel.hpp"
 #include "tests/quant/base/temporary_folder.hpp"
 #include "tests/trainer/onnx/node_calls.hpp"
+#include "tests/trainer/onnx/sketch.hpp"
 #include "tests/trainer/onnx/small_model.hpp"
 #include "trainer/onnx/file.hpp"
 
@@ -94,7 +95,15 @@ BOOST_AUTO_TEST_CASE(many_tensors_may_not_take_more_memory_than_a_caller_has) {
   BOOST_CHECK_EQUAL(evaluate(model, {{"x", x}}).size(), 1);
   BOOST_CHECK_EXCEPTION(
       evaluate(model, {{"x", x}}, 500), UserError,
-      message_has({"Identity 'the Identity'", "bytes, at most 16 for each of 500 elements"}));
+      message_has({"Identity 'the Identity'", "1000 bytes: ", "are left of what all may take together"}));
+}
+
+BOOST_AUTO_TEST_CASE(an_evaluation_takes_no_more_than_minutes) {
+  Sketch sketch({1, 64, 4, 4});
+  sketch.node("Conv", {"x", sketch.weight("w", {64, 64, 8, 8})},
+              {{"pads", trainer::onnx::integers_attribute({1000, 1000, 1000, 1000})}});
+  BOOST_CHECK_EXCEPTION(evaluate(sketch.finish(), {{"x", counted({1, 64, 4, 4})}}), UserError,
+                        message_has({"Conv 'Conv0': it would take 1e+12 operations, 1.4e+11 are left"}));
 }
 
 BOOST_AUTO_TEST_CASE(operators_that_are_not_known_are_told_with_their_node) {

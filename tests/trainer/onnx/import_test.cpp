@@ -406,6 +406,14 @@ BOOST_AUTO_TEST_CASE(constants_may_be_computed_by_what_networks_cannot_do) {
   check_import("positions of another size", sketch.finish());
 }
 
+BOOST_AUTO_TEST_CASE(constants_take_no_more_than_seconds_to_fold) {
+  Sketch product({1, 3, 4, 4});
+  const std::string ones = product.node("ConstantOfShape", {product.numbers("dims", {2048, 2048})});
+  product.node("Add", {"x", product.node("ReduceMean", {product.node("MatMul", {ones, ones})})});
+  BOOST_TEST(has(why_refused(product.finish()), "'MatMul1': it would take 8.6e+09 operations"),
+             why_refused(product.finish()));
+}
+
 BOOST_AUTO_TEST_CASE(inputs_that_are_not_images_of_a_known_size_are_refused) {
   Sketch open({1, 3, -1, 4});
   open.node("Relu", {"x"});

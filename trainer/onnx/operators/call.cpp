@@ -32,10 +32,25 @@ bool wants_output(const OperatorCall& call, std::size_t index) {
   return index < call.node.outputs.size() && !call.node.outputs[index].empty();
 }
 
+void take_operations(const OperatorCall& call, double operations) {
+  if (!call.budget) return;
+  if (operations > call.budget->operations)
+    fail(fmt::format("it would take {:.2g} operations, {:.2g} are left of what all may take together",
+                     operations, call.budget->operations));
+  call.budget->operations -= operations;
+}
+
 Tensor& make_output(const OperatorCall& call, std::size_t index, ElementType type, Dims dims) {
-  if (!count_elements(dims, call.most_elements))
+  const auto elements = count_elements(dims);
+  const std::int64_t bytes = elements ? static_cast<std::int64_t>(bytes_of(type, *elements)) : 0;
+  if (call.budget && bytes > call.budget->bytes)
+    fail(fmt::format("its output would be {}, {} bytes: {} are left of what all may take together",
+                     show(dims), bytes, call.budget->bytes));
+  if (!elements || *elements > call.most_elements)
     fail(fmt::format("its output would be {}: at most {} elements are allowed", show(dims),
                      call.most_elements));
+  take_operations(call, static_cast<double>(*elements));
+  if (call.budget) call.budget->bytes -= bytes;
   return call.outputs.at(index) = Tensor::make(type, std::move(dims));
 }
 
@@ -45,6 +60,7 @@ void check_work(const OperatorCall& call, std::initializer_list<std::int64_t> fa
   for (const std::int64_t factor : factors) work *= static_cast<double>(factor);
   if (work > kOperationsPerElement * static_cast<double>(call.most_elements))
     fail(fmt::format("it would take {:.2g} operations", work));
+  take_operations(call, work);
 }
 
 std::size_t axis_of(std::int64_t axis, std::size_t rank) {

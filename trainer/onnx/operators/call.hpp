@@ -22,10 +22,14 @@ const Tensor* optional_input(const OperatorCall& call, std::size_t index);
 void expect_inputs(const OperatorCall& call, std::size_t least, std::size_t most);
 
 bool wants_output(const OperatorCall& call, std::size_t index);
-/// Zeros, in the place of output `index`. Refuses dims of more elements than the call allows.
+/// Zeros, in the place of output `index`. Refuses dims of more elements than the call allows, and what its
+/// budget has no bytes for.
 Tensor& make_output(const OperatorCall& call, std::size_t index, ElementType type, Dims dims);
 
-/// Refuses more than some thousand operations for each element that the call allows. Factors are >= 0.
+/// Takes them from the call's budget; refuses more than it has.
+void take_operations(const OperatorCall& call, double operations);
+/// Refuses more than some thousand operations for each element that the call allows, and more than its budget
+/// has. Factors are >= 0.
 void check_work(const OperatorCall& call, std::initializer_list<std::int64_t> factors);
 
 /// The axis counted from 0. Refuses those outside [-rank, rank).
