@@ -7,6 +7,7 @@
 #include "quant/base/error.hpp"
 #include "quant/kernels/kernel_table.hpp"
 #include "quant/plan.hpp"
+#include "quant/row_pad.hpp"
 #include "quant/serving.hpp"
 
 namespace bitsmith::quant {
@@ -208,6 +209,7 @@ class Lowering {
     step.input = node_at(input_of(node)).output;
     step.output = info.output;
     step.window = info.window;
+    if (info.op == Op::pad) step.input = padded_input(info, step.input);
     switch (info.op) {
       case Op::batch_norm:
       case Op::scale:

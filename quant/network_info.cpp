@@ -131,9 +131,9 @@ std::uint64_t NetworkInfo::hash() const {
     hasher.add(static_cast<double>(node.alpha));
     hasher.add(static_cast<double>(node.beta));
   }
-  for (const auto& group : shared_weights) {
-    hasher.add("one weight");
-    for (int layer : group) hasher.add(layer);
+  for (const auto& group : shared_parameters) {
+    hasher.add("one parameter");
+    for (const std::string& parameter : group) hasher.add(parameter);
   }
   return hasher.value();
 }

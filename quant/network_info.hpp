@@ -123,9 +123,9 @@ struct NetworkInfo {
   std::string name;
   std::vector<Node> nodes;
   std::vector<LayerInfo> layers;  ///< in execution order: the order of a Policy's entries
-  /// Groups of layers, by number and ascending, that have one weight: each holds a copy, and what changes one
+  /// Groups of parameters, by name ("conv1.weight"), that are one: each node has a copy, and what changes one
   /// changes all.
-  std::vector<std::vector<int>> shared_weights;
+  std::vector<std::vector<std::string>> shared_parameters;
 
   /// The nodes that read each node's output, ascending.
   std::vector<std::vector<int>> consumers() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <utility>
 
 namespace bitsmith::quant {
 namespace {
@@ -53,6 +54,18 @@ std::vector<int> tensors_read(const NetworkInfo& network) {
     tensors.push_back(tensor);
   }
   return tensors;
+}
+
+std::vector<TiedLayers> layers_of_one_weight(const NetworkInfo& network) {
+  std::vector<TiedLayers> groups;
+  for (const std::vector<std::string>& names : network.shared_parameters) {
+    TiedLayers layers;
+    for (std::size_t layer = 0; layer < network.layers.size(); ++layer)
+      if (std::ranges::find(names, network.layers[layer].name + ".weight") != names.end())
+        layers.push_back(static_cast<int>(layer));
+    if (layers.size() > 1) groups.push_back(std::move(layers));
+  }
+  return groups;
 }
 
 std::vector<TiedLayers> readers_of_one_tensor(const NetworkInfo& network) {

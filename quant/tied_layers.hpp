@@ -12,6 +12,9 @@ using TiedLayers = std::vector<int>;
 /// Per layer: the node whose output it reads, past flattening.
 std::vector<int> tensors_read(const NetworkInfo& network);
 
+/// Groups of two and more that have one weight.
+std::vector<TiedLayers> layers_of_one_weight(const NetworkInfo& network);
+
 /// Groups of two and more that read one tensor, which is quantized once where they have one format for it.
 std::vector<TiedLayers> readers_of_one_tensor(const NetworkInfo& network);
 

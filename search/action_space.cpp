@@ -108,7 +108,7 @@ ActionSpace::ActionSpace(const quant::NetworkInfo& network, const SearchOptions&
                       network.layers[i].name, kLowestSignedBits, names(search.activation_bits)));
     }
   }
-  tie_layers(network, network.shared_weights, Part::weight);
+  tie_layers(network, quant::layers_of_one_weight(network), Part::weight);
   if (search.tied_activations == TiedActivations::tensor)
     tie_layers(network, quant::readers_of_one_tensor(network), Part::activation);
   if (search.tied_activations == TiedActivations::residual)

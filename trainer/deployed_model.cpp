@@ -193,10 +193,12 @@ class Deployment {
       numbers.scale = output_scale(step);
       numbers.range = output_range(step);
     }
-    if (node(step.node).op == quant::Op::scale || step.kind == quant::StepKind::prelu) {
+    const bool scales =
+        step.kind == quant::StepKind::batch_norm && node(step.node).op == quant::Op::scale;
+    if (scales || step.kind == quant::StepKind::prelu) {
       const std::string& name = node(step.node).name;
       numbers.multiplier = parameter(name + ".weight");
-      if (step.kind != quant::StepKind::prelu) numbers.bias = parameter(name + ".bias");
+      if (scales) numbers.bias = parameter(name + ".bias");
       check_finite(name, {}, numbers.multiplier, numbers.bias);
     } else if (step.kind == quant::StepKind::batch_norm) {
       const Affine affine = batch_norm(step.node);

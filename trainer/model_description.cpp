@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quant/format_json.hpp"
+#include "quant/row_pad.hpp"
 #include "trainer/packed_bits.hpp"
 #include "trainer/preparation_description.hpp"
 
@@ -60,7 +61,12 @@ Json network_json(const quant::NetworkInfo& network) {
   const quant::Shape input = network.nodes.front().output;
   Json json{{"name", network.name}, {"input", {input.channels, input.height, input.width}}};
   json["nodes"] = Json::array();
-  for (std::size_t i = 1; i < network.nodes.size(); ++i) json["nodes"].push_back(node_json(network.nodes[i]));
+  for (std::size_t i = 1; i < network.nodes.size(); ++i) {
+    const Node& node = network.nodes[i];
+    json["nodes"].push_back(node_json(node));
+    const quant::Shape from = network.nodes[static_cast<std::size_t>(node.inputs[0])].output;
+    if (node.op == Op::pad && quant::padded_input(node, from) != from) json["nodes"].back()["row"] = true;
+  }
   return json;
 }
 

@@ -12,6 +12,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/quantizer.hpp"
+#include "quant/row_pad.hpp"
 #include "quant/serving.hpp"
 #include "quant/weight_encoding.hpp"
 #include "trainer/packed_bits.hpp"
@@ -182,6 +183,11 @@ void add_node(quant::NetworkBuilder& builder, const Json& json, int index) {
       break;
     case Op::pad: {
       const quant::Window w = window();
+      if (json.contains("row")) {
+        builder.copy(
+            quant::row_pad(name, from, builder.node(from), w.pad_left, w.pad_right, number("value")));
+        break;
+      }
       builder.pad(name, from, w.pad_top, w.pad_left, w.pad_bottom, w.pad_right, number("value"));
       break;
     }

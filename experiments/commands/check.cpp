@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
+#include <string>
 
 #include "experiments/commands/command.hpp"
 #include "experiments/commands/config_options.hpp"
@@ -30,16 +33,32 @@ std::string duration(double seconds) {
 }
 
 /// What a run would take, or why nobody knows yet.
-std::string expectation(const Config& config) {
+struct Expectation {
+  std::optional<ExpectedTime> time;
+  std::string unknown;
+};
+
+/// Images and models may be elsewhere; a network that is here and does not take the images is a mistake.
+Expectation expectation(const Config& config) {
+  if (!config.network.model.empty() && !std::filesystem::exists(config.network.model))
+    return {std::nullopt, config.network.model + ": there is no such file here"};
+  if (!config.evaluator.program.command.empty())
+    return {std::nullopt, "evaluator.command: a program takes as long as it takes"};
+  std::optional<trainer::Data> data;
   try {
-    const ExpectedTime expected = expected_time(config);
-    return fmt::format(
-        "Expected time of a run here: {} (training {}, search {}, finalists {}), beside measuring prices\n",
-        duration(expected.total()), duration(expected.train), duration(expected.search),
-        duration(expected.finetune));
+    data.emplace(config.data);
   } catch (const base::UserError& error) {
-    return fmt::format("Expected time: not known: {}\n", error.what());
+    return {std::nullopt, error.what()};
   }
+  return {expected_time(config, *data), {}};
+}
+
+std::string to_text(const Expectation& expected) {
+  if (!expected.time) return fmt::format("Expected time: not known: {}\n", expected.unknown);
+  return fmt::format(
+      "Expected time of a run here: {} (training {}, search {}, finalists {}), beside measuring prices\n",
+      duration(expected.time->total()), duration(expected.time->train), duration(expected.time->search),
+      duration(expected.time->finetune));
 }
 
 void check(const CheckOptions& options, const Streams& streams) {
@@ -48,22 +67,22 @@ void check(const CheckOptions& options, const Streams& streams) {
     nlohmann::ordered_json object;
     object["valid"] = true;
     object["identity"] = config_identity(config);
-    try {
-      const ExpectedTime expected = expected_time(config);
-      object["expected_seconds"] = {{"train", expected.train},
-                                    {"search", expected.search},
-                                    {"finetune", expected.finetune},
-                                    {"total", expected.total()}};
-    } catch (const base::UserError& error) {
-      object["expected_seconds"] = nullptr;
-      object["no_expectation"] = error.what();
-    }
+    const Expectation expected = expectation(config);
+    object["expected_seconds"] = nullptr;
+    if (expected.time)
+      object["expected_seconds"] = {{"train", expected.time->train},
+                                    {"search", expected.time->search},
+                                    {"finetune", expected.time->finetune},
+                                    {"total", expected.time->total()}};
+    else
+      object["no_expectation"] = expected.unknown;
     object["config"] = dump_config(config);
     streams.out << object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   } else if (options.resolved) {
     streams.out << dump_config(config);
   } else {
-    streams.out << options.config.file << ": valid\n" << expectation(config);
+    const std::string text = to_text(expectation(config));
+    streams.out << options.config.file << ": valid\n" << text;
   }
 }
 

@@ -67,6 +67,16 @@ std::string shape_text(const std::vector<std::uint64_t>& shape) {
   return fmt::format("{}", fmt::join(shape, "x"));
 }
 
+/// Dimensions that a model leaves open, the batch aside, are those of the array that it is to read.
+void close_dims(onnx::Value& value, const base::NpyArray& array) {
+  if (!value.has_shape) {
+    value.has_shape = true;
+    value.dims.assign(array.shape.size(), -1);
+  }
+  for (std::size_t d = 1; d < value.dims.size() && value.dims.size() == array.shape.size(); ++d)
+    if (value.dims[d] < 0) value.dims[d] = static_cast<std::int64_t>(array.shape[d]);
+}
+
 /// Images as the network has them: of an array in the model's order.
 trainer::Tensor to_tensor(const base::NpyArray& array, const onnx::ImportedNetwork& network) {
   const onnx::Dims wanted = network.input_layout.shape();
@@ -74,8 +84,9 @@ trainer::Tensor to_tensor(const base::NpyArray& array, const onnx::ImportedNetwo
   for (std::size_t d = 1; fits && d < wanted.size(); ++d)
     fits = array.shape[d] == static_cast<std::uint64_t>(wanted[d]);
   if (!fits)
-    throw base::UserError(fmt::format("{}: got {}, the model takes N{}", array.source,
-                                      shape_text(array.shape), onnx::show(wanted).substr(1)));
+    throw base::UserError(fmt::format("{}: got {}, the model takes Nx{}", array.source,
+                                      shape_text(array.shape),
+                                      onnx::show({wanted.begin() + 1, wanted.end()})));
   const std::vector<float> values = array.floats();
   if (!std::ranges::all_of(values, [](float x) { return std::isfinite(x); }))
     throw base::UserError(fmt::format("{}: a value is not finite", array.source));
@@ -95,7 +106,8 @@ std::string to_npy(const trainer::Tensor& logits, const onnx::Layout& layout) {
     for (const std::int64_t from : order) values.push_back(logits.sample(n)[from]);
   std::vector<std::uint64_t> shape;
   for (const std::int64_t size : layout.shape()) shape.push_back(static_cast<std::uint64_t>(size));
-  shape[0] = static_cast<std::uint64_t>(logits.batch());
+  std::uint64_t& images = shape.at(static_cast<std::size_t>(layout.batch_dim()));
+  images = images / static_cast<std::uint64_t>(layout.batch()) * static_cast<std::uint64_t>(logits.batch());
   return base::npy_bytes<float>(values, shape);
 }
 
@@ -201,17 +213,13 @@ void infer_onnx(const std::string& file, const OnnxInferOptions& options, int ba
     throw base::UserError("infer: an ONNX model needs --input NAME=FILE.npy, or --bench");
   if (!options.output.empty() && !options.output.ends_with(".npz"))
     throw base::UserError(fmt::format("--output {}: allowed is a name that ends in .npz", options.output));
-  const onnx::Model model = onnx::read_model(file);
+  onnx::Model model = onnx::read_model(file);
   const Arrays arrays = options.inputs.empty() ? Arrays() : read_inputs(model, options);
+  if (arrays.size() == 1 && model.graph.inputs.size() == 1)
+    close_dims(model.graph.inputs[0], arrays.begin()->second);
   onnx::ImportedNetwork imported;
   try {
-    std::optional<quant::Shape> shape;
-    if (arrays.size() == 1) {
-      const auto& dims = arrays.begin()->second.shape;
-      if (dims.size() == 4)
-        shape = quant::Shape{static_cast<int>(dims[1]), static_cast<int>(dims[2]), static_cast<int>(dims[3])};
-    }
-    imported = onnx::import_model(model, file, shape);
+    imported = onnx::import_model(model, file);
   } catch (const base::UserError& error) {
     return evaluate_plainly(model, options, arrays, error.what(), streams);
   }

@@ -1,6 +1,7 @@
 #include "experiments/config/describe.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -50,6 +51,8 @@ class Describer : public FieldVisitor {
   }
   void visit(const Field& field, FieldValue value) override {
     std::string meaning(field.meaning);
+    if (!field.unless.empty())
+      meaning += fmt::format(" (unless {} is given)", fmt::join(field.unless, " or "));
     std::string shown = std::visit(DefaultText{field}, value);
     if (!field.empty.empty() && (shown == "[]" || shown == "{}" || shown == "\"\""))
       shown += " (" + std::string(field.empty) + ")";

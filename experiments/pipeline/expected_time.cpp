@@ -6,9 +6,7 @@
 
 #include "experiments/config/network.hpp"
 #include "hwmodels/stopwatch.hpp"
-#include "quant/base/error.hpp"
 #include "quant/base/random.hpp"
-#include "trainer/data/data.hpp"
 #include "trainer/loss.hpp"
 #include "trainer/network.hpp"
 #include "trainer/optimizer.hpp"
@@ -58,10 +56,7 @@ Speed measure(trainer::Network& network, const trainer::TrainOptions& options, i
 
 }  // namespace
 
-ExpectedTime expected_time(const Config& config) {
-  if (!config.evaluator.program.command.empty())
-    throw base::UserError("evaluator.command: a program takes as long as it takes");
-  const trainer::Data data(config.data);
+ExpectedTime expected_time(const Config& config, const trainer::Data& data) {
   trainer::Network network(build_network(config.network, data.shape(), data.classes()), 1,
                            config.train.shards);
   const Speed speed = measure(network, config.train, data.classes());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "experiments/config/config.hpp"
+#include "trainer/data/data.hpp"
 
 namespace bitsmith::experiments {
 
@@ -12,8 +13,7 @@ struct ExpectedTime {
 };
 
 /// From the speed of the configuration's own network, on a few random images of its size: two seconds or so.
-/// Reads the training images. Throws UserError for what cannot be read or built, and for a
-/// user's program as evaluator.
-ExpectedTime expected_time(const Config& config);
+/// Throws UserError for a network that cannot be built or does not take the data.
+ExpectedTime expected_time(const Config& config, const trainer::Data& data);
 
 }  // namespace bitsmith::experiments

@@ -1,5 +1,6 @@
 """An ONNX model of convolutions in 8 bits, as ONNX Runtime's own tools quantize it: QuantizeLinear and DequantizeLinear
-around every operator, one scale per output channel, biases in 32 bits. For timing alone: scales of activations are made up.
+around every operator, one scale per output channel, biases in 32 bits, and no Relu or Clip where the quantizer behind it
+clamps as much. For timing alone: scales of activations are made up.
 
     qdq_of_onnx.py MODEL.onnx OUT.onnx
 """
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-ACTIVATION_SCALE = 0.05
+ACTIVATION_SCALE, CLIPPED = 0.05, 6
 QUANTIZED = {"Conv", "Gemm", "Relu", "Clip", "Add", "Mul", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Flatten"}
 
 
@@ -36,13 +37,15 @@ def main(source, target):
             constant(name + "_z", np.zeros(len(scale), dtype))], [name + "_d"], axis=0))
         return name + "_d"
 
-    def pair(name, positive):
-        scale = constant(name + "_s", np.array(ACTIVATION_SCALE, np.float32))
+    def pair(name, positive, size=ACTIVATION_SCALE):
+        scale = constant(name + "_s", np.array(size, np.float32))
         zero = constant(name + "_z", np.array(0 if positive else 128, np.uint8))
         nodes.append(helper.make_node("QuantizeLinear", [name, scale, zero], [name + "_q"]))
         nodes.append(helper.make_node("DequantizeLinear", [name + "_q", scale, zero], [name + "_d"]))
+        sizes[name + "_d"] = size
         return name + "_d"
 
+    sizes = {}  # scales of what was dequantized
     now = {}  # what stands for a tensor, behind its quantizers
     now[graph.input[0].name] = pair(graph.input[0].name, False)
     positive = set()
@@ -56,9 +59,13 @@ def main(source, target):
             scale = np.maximum(np.abs(weight.reshape(len(weight), -1)).max(1), 1e-6) / 127
             node.input[1] = dequantized(kept[1], weight, scale, np.int8)
             if len(kept) > 2:
-                node.input[2] = dequantized(kept[2], constants[kept[2]], scale * ACTIVATION_SCALE, np.int32)
-        nodes.append(node)
+                node.input[2] = dequantized(kept[2], constants[kept[2]], scale * sizes[node.input[0]], np.int32)
         name = node.output[0]
+        if node.op_type in ("Relu", "Clip") and kept[0] not in now:  # its quantizer clamps as much
+            positive.add(name)
+            now[name] = pair(kept[0], True, CLIPPED / 255 if node.op_type == "Clip" else ACTIVATION_SCALE)
+            continue
+        nodes.append(node)
         if node.op_type in ("Relu", "Clip") or (node.op_type in ("MaxPool", "GlobalAveragePool", "Flatten")
                                                 and kept[0] in positive):
             positive.add(name)

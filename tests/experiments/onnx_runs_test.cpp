@@ -191,11 +191,18 @@ BOOST_AUTO_TEST_CASE(a_model_that_changes_or_does_not_fit_is_told) {
   auto model = trainer::onnx::parse_model(bytes, "net", ".");
   model.graph.initializers.begin()->second.bytes[0] ^= std::byte{1};
   trainer::onnx::write_model(model, experiment.output("net.onnx"));
-  BOOST_TEST(has(checked().out, "is another model now"), checked().out);
+  BOOST_TEST(has(checked().err, "is another model now"), checked().err);
 
   const auto both = experiment.imported({"check", "--set", "network.name=resnet8"});
   BOOST_TEST(both.exit_code == 2);
   BOOST_TEST(has(both.err, "give one of network.name, network.file and network.model"), both.err);
+  // What no network here can be, or not of this size, is told before anything runs.
+  model = trainer::onnx::read_model(experiment.output("net.onnx"));
+  model.graph.nodes.front().op = "ConvTranspose";
+  trainer::onnx::write_model(model, experiment.output("odd.onnx"));
+  const auto odd = experiment.imported({"check", "--set", "network.model=" + experiment.output("odd.onnx")});
+  BOOST_TEST(odd.exit_code == 2, odd.out);
+  BOOST_TEST(has(odd.err, "ConvTranspose"), odd.err);
   const auto of_another = experiment.says({"check", "--set", "network.trained=false"});
   BOOST_TEST(of_another.exit_code == 2);
   BOOST_TEST(has(of_another.err, "network.trained"), of_another.err);

@@ -27,8 +27,7 @@ quant::NetworkInfo blocks(bool shared) {
   }
   net.linear("fc", net.flatten("flatten", net.global_average_pool("pool", x)), 4);
   quant::NetworkInfo network = std::move(net).build();
-  if (shared)
-    network.shared_weights = {{network.find_layer("b0"), network.find_layer("b1"), network.find_layer("b2")}};
+  if (shared) network.shared_parameters = {{"b0.weight", "b1.weight", "b2.weight"}};
   return network;
 }
 
@@ -47,7 +46,7 @@ bool are_one(const quant::NetworkInfo& network, const quant::Policy& policy, boo
         if (format(layer, part) != format(group.front(), part)) return false;
     return true;
   };
-  if (shared && !alike(network.shared_weights, Part::weight)) return false;
+  if (shared && !alike(quant::layers_of_one_weight(network), Part::weight)) return false;
   if (kind == TiedActivations::tensor) return alike(quant::readers_of_one_tensor(network), Part::activation);
   if (kind == TiedActivations::residual)
     return alike(quant::readers_of_one_residual_stream(network), Part::activation);
@@ -70,8 +69,8 @@ BOOST_AUTO_TEST_CASE(tied_decisions_are_one_step) {
 
 BOOST_AUTO_TEST_CASE(what_is_pinned_for_one_layer_is_for_those_tied_to_it) {
   quant::NetworkInfo network = blocks(false);
-  const int stem = network.find_layer("stem"), last = network.find_layer("fc"), b = network.find_layer("b1");
-  network.shared_weights = {{stem, b}};
+  const int b = network.find_layer("b1");
+  network.shared_parameters = {{"stem.weight", "b1.weight"}};
   const ActionSpace space(network, {}, {});
   BOOST_TEST(space.choices(b, Part::weight).size() == 1u);
   BOOST_TEST(space.lowest().layers[static_cast<std::size_t>(b)].weight == 8);
@@ -79,7 +78,7 @@ BOOST_AUTO_TEST_CASE(what_is_pinned_for_one_layer_is_for_those_tied_to_it) {
       space.pin_layers(quant::uniform_policy(network, {4, 4})).layers[static_cast<std::size_t>(b)].weight ==
       8);
 
-  network.shared_weights = {{stem, last}};
+  network.shared_parameters = {{"stem.weight", "fc.weight"}};
   quant::QuantizationOptions options;
   options.first_layer_bits = 8;
   options.last_layer_bits = 4;

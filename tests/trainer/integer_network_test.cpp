@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "quant/arena_plan.hpp"
@@ -106,6 +110,56 @@ BOOST_AUTO_TEST_CASE(negative_zero_and_tiny_gammas_are_deployed_as_they_are) {
   const Difference difference =
       compare(example.network.forward(example.data.images, Mode::evaluate), deployed);
   BOOST_TEST(difference.relative <= kMostAt8Bits);
+}
+
+// Also of the images, and where features are flattened behind it.
+BOOST_AUTO_TEST_CASE(any_operation_may_come_right_before_a_layer) {
+  using quant::Function;
+  using quant::Window;
+  using Builder = quant::NetworkBuilder;
+  const std::pair<const char*, std::function<int(Builder&, const std::string&, int)>> operations[] = {
+      {"batch_norm", [](Builder& b, const std::string& n, int x) { return b.batch_norm(n, x); }},
+      {"relu6", [](Builder& b, const std::string& n, int x) { return b.relu6(n, x); }},
+      {"layer_norm", [](Builder& b, const std::string& n, int x) { return b.layer_norm(n, x); }},
+      {"gelu", [](Builder& b, const std::string& n, int x) { return b.gelu(n, x); }},
+      {"softmax", [](Builder& b, const std::string& n, int x) { return b.softmax(n, x); }},
+      {"position", [](Builder& b, const std::string& n, int x) { return b.position(n, x); }},
+      {"function", [](Builder& b, const std::string& n, int x) { return b.function(n, x, Function::silu); }},
+      {"prelu", [](Builder& b, const std::string& n, int x) { return b.prelu(n, x); }},
+      {"scale", [](Builder& b, const std::string& n, int x) { return b.scale(n, x); }},
+      {"scale_relu", [](Builder& b, const std::string& n, int x) { return b.relu(n, b.scale(n + ".s", x)); }},
+      {"slice", [](Builder& b, const std::string& n, int x) { return b.slice(n, x, 1, 3); }},
+      {"shuffle", [](Builder& b, const std::string& n, int x) { return b.shuffle(n, x, 2); }},
+      {"pad", [](Builder& b, const std::string& n, int x) { return b.pad(n, x, 1, 0, 1, 2, 0.5f); }},
+      {"resize", [](Builder& b, const std::string& n, int x) { return b.resize(n, x, 2, 1); }},
+      {"max_pool",
+       [](Builder& b, const std::string& n, int x) { return b.max_pool(n, x, Window::square(2, 2)); }},
+      {"average_pool",
+       [](Builder& b, const std::string& n, int x) { return b.average_pool(n, x, Window::square(2, 2)); }},
+      {"concat", [](Builder& b, const std::string& n, int x) { return b.concat(n, x, x); }},
+      {"multiply", [](Builder& b, const std::string& n, int x) { return b.multiply(n, x, x); }},
+      {"add", [](Builder& b, const std::string& n, int x) { return b.add(n, x, x); }},
+      {"quantize", [](Builder& b, const std::string& n, int x) { return b.quantize(n, x); }},
+      {"matmul", [](Builder& b, const std::string& n, int x) { return b.matmul(n, x, x, 1, true, 0.02f); }}};
+  const std::set<std::string> of_images = {"pad", "resize", "max_pool", "average_pool", "matmul"};
+  constexpr quant::Shape kShape{4, 6, 6};
+  for (const auto& [name, operation] : operations)
+    for (const quant::LayerFormats formats : {quant::LayerFormats{8, 8}, {4, 5}}) {
+      Builder net(name, kShape);
+      int x = net.conv("conv1", operation(net, "first", net.input()), 4, Window::square(3, 1, 1), 1, true);
+      x = net.conv("conv2", operation(net, "second", net.relu("relu", x)), 4, Window::square(3, 2, 1));
+      x = net.flatten("flatten", x);
+      if (of_images.find(name) == of_images.end()) x = operation(net, "third", x);
+      net.linear("fc", x, Example::kClasses);
+      BOOST_TEST_CONTEXT(name << ", " << formats.weight.name()) {
+        Example example(std::move(net).build(), kShape, 4);
+        const quant::Plan plan = example.quantize(quant::uniform_policy(example.network.info(), formats));
+        Tensor deployed;
+        IntegerNetwork(example.network, plan, 8).run_all(example.data.images, deployed);
+        BOOST_TEST(compare(example.network.forward(example.data.images, Mode::evaluate), deployed).relative <=
+                   kMostWithJoins);
+      }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(the_integers_between_two_layers_are_those_of_the_simulation_but_for_ties) {

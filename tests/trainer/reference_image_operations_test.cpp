@@ -3,6 +3,8 @@
 
 #include "tests/trainer/reference_network.hpp"
 
+#include "quant/row_pad.hpp"
+
 namespace bitsmith::trainer::test {
 namespace {
 
@@ -42,7 +44,8 @@ double read(const Shape& shape, const Values& x, const Place& p) {
       ((std::int64_t{p.n} * shape.height + p.h) * shape.width + p.w) * shape.channels + p.c)];
 }
 
-double moved(const Node& node, const Shape& in, const Values& x, Place p) {
+double moved(const Node& node, const Shape& input, const Values& x, Place p) {
+  const Shape in = node.op == Op::pad ? quant::padded_input(node, input) : input;
   if (node.op == Op::slice) p.c += node.begin;
   // The inverse of: channel a * (C / groups) + b goes to b * groups + a.
   if (node.op == Op::shuffle) p.c = (p.c % node.groups) * (in.channels / node.groups) + p.c / node.groups;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "quant/network_info.hpp"
+#include "quant/row_pad.hpp"
 
 namespace bitsmith::trainer::test {
 
@@ -26,6 +27,7 @@ inline quant::NetworkInfo varied_network(quant::Shape input, int classes) {
                    Function::clip, -0.5f, 2.0f);
   x = net.concat("both", net.function("leaky", x, Function::leaky_relu, 0.1f),
                  net.function("erf", x, Function::erf));
+  x = net.copy(quant::row_pad("row", x, net.node(x), 2, 1));
   net.linear("fc", net.flatten("flatten", net.global_average_pool("means", x)), classes);
   return std::move(net).build();
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quant/row_pad.hpp"
+
 namespace bitsmith::trainer {
 namespace {
 
@@ -25,7 +27,8 @@ int input_channel(const Node& node, int c) {
 
 MovedPixels::MovedPixels(const LayerArguments& arguments)
     : value_(arguments.node.op == Op::pad ? arguments.node.factor : 0.0f),
-      input_(arguments.input()),
+      input_(arguments.node.op == Op::pad ? quant::padded_input(arguments.node, arguments.input())
+                                          : arguments.input()),
       output_(arguments.node.output),
       run_of_channels_(arguments.node.op != Op::shuffle) {
   for (int y = 0; y < output_.height; ++y)

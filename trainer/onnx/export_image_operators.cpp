@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "quant/base/error.hpp"
+#include "quant/row_pad.hpp"
 #include "trainer/onnx/export_operators.hpp"
 
 namespace bitsmith::trainer::onnx {
@@ -25,7 +26,10 @@ Written write_shuffle(GraphWriter& graph, const quant::Node& node, const Target&
 }
 
 Written write_pad(GraphWriter& graph, const quant::Node& node, const Target& as, const Written& x) {
-  const Written image = as_image(graph, x);
+  Written image = as_image(graph, x);
+  if (const quant::Shape row = quant::padded_input(node, image.shape); row != image.shape)
+    image.name = reshaped(graph, graph.fresh_target(as.tensor + "/row"), image.name,
+                          {0, row.channels, row.height, row.width});
   const quant::Window& w = node.window;
   const std::string pads =
       graph.constant(as.tensor + "/pads",

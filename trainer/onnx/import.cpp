@@ -9,6 +9,8 @@
 #include "quant/base/error.hpp"
 #include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/file.hpp"
+#include "trainer/onnx/import_input.hpp"
+#include "trainer/onnx/import_patterns.hpp"
 #include "trainer/onnx/importer.hpp"
 
 namespace bitsmith::trainer::onnx {
@@ -76,7 +78,7 @@ const Importer::Row* find_row(const Node& node) {
 Importer::Importer(const Model& model, std::string source, std::optional<quant::Shape> input)
     : model_(model), graph_(model.graph), source_(std::move(source)), wanted_input_(input) {}
 
-std::vector<const onnx::Node*> Importer::live_nodes() const {
+std::vector<const onnx::Node*> Importer::live_nodes() {
   std::set<std::string_view> wanted;
   for (const Value& output : graph_.outputs) wanted.insert(output.name);
   std::vector<const Node*> live;
@@ -87,55 +89,23 @@ std::vector<const onnx::Node*> Importer::live_nodes() const {
     for (const std::string& name : node->inputs) wanted.insert(name);
   }
   std::ranges::reverse(live);
+  recognise_patterns(graph_, live, recognised_);
   return live;
-}
-
-quant::Shape Importer::input_shape() const {
-  const Value& value = graph_.inputs[0];
-  const auto refuse = [&](const std::string& why) {
-    throw base::UserError(fmt::format("{}: input '{}': {}", source_, value.name, why));
-  };
-  if (value.type != ElementType::float32)
-    refuse(fmt::format("its type is {}, allowed: float32", element_type_name(value.type)));
-  if (!value.has_shape && !wanted_input_) refuse("it has no shape; give one");
-  const std::size_t rank = value.has_shape ? value.dims.size() : 4;
-  if (rank < 2 || rank > 4)
-    refuse(fmt::format("it has {} dimensions, allowed: 2 (N,F), 3 (N,C,L), 4 (N,C,H,W)", rank));
-  Dims dims(4, 1);
-  for (std::size_t i = 1; i < rank && value.has_shape; ++i) {
-    const std::size_t to = rank == 3 && i == 2 ? 3 : i;
-    dims[to] = value.dims[i];
-  }
-  if (wanted_input_) {
-    const Dims wanted = {1, wanted_input_->channels, wanted_input_->height, wanted_input_->width};
-    for (std::size_t i = 1; i < 4; ++i) {
-      if (!value.has_shape || dims[i] < 0) dims[i] = wanted[i];
-      if (dims[i] != wanted[i])
-        refuse(fmt::format("it is {}, but what is to be read is {}x{}x{}", show(value.dims), wanted[1],
-                           wanted[2], wanted[3]));
-    }
-  }
-  for (std::size_t i = 1; i < 4; ++i)
-    if (dims[i] < 1 || dims[i] > quant::NetworkBuilder::kMostElements)
-      refuse(
-          fmt::format("its shape is {}: only the first dimension, the batch, may be open", show(value.dims)));
-  return {static_cast<int>(dims[1]), static_cast<int>(dims[2]), static_cast<int>(dims[3])};
 }
 
 ImportedNetwork Importer::run() {
   if (graph_.inputs.size() != 1 || graph_.outputs.size() != 1)
     throw base::UserError(fmt::format("{}: it has {} inputs and {} outputs; a network has one of each",
                                       source_, graph_.inputs.size(), graph_.outputs.size()));
-  const quant::Shape shape = input_shape();
-  const std::size_t rank = graph_.inputs[0].has_shape ? graph_.inputs[0].dims.size() : 4;
+  const std::vector<const Node*> live = live_nodes();
+  const ImportedInput seen = imported_input(graph_.inputs[0], live, source_, wanted_input_);
+  batch_ = seen.layout.batch();
   net_ = std::make_unique<quant::NetworkBuilder>(
-      graph_.name.empty() ? std::filesystem::path(source_).stem().string() : graph_.name, shape);
+      graph_.name.empty() ? std::filesystem::path(source_).stem().string() : graph_.name, seen.shape);
   names_.insert("input");
   ImportedValue images;
   images.node = net_->input();
-  images.layout = rank == 2   ? Layout::features(shape.channels)
-                  : rank == 3 ? Layout::sequence(shape)
-                              : Layout::image(shape);
+  images.layout = seen.layout;
   result_.input_layout = images.layout;
   values_[graph_.inputs[0].name] = std::move(images);
   for (const auto& [name, tensor] : graph_.initializers) {
@@ -145,7 +115,6 @@ ImportedNetwork Importer::run() {
     value.weight = name;
     values_[name] = std::move(value);
   }
-  const std::vector<const Node*> live = live_nodes();
   for (const Node* node : live)
     for (const std::string& name : node->inputs) {
       ++readers_[name];
@@ -156,13 +125,18 @@ ImportedNetwork Importer::run() {
   // Constants first: quantizers depend on which weights are integers.
   std::vector<std::string> problems;
   std::vector<const Node*> computed;
+  const auto attempt = [&](const Node& node) {
+    if (const std::optional<std::string> why = why_not(node))
+      problems.push_back(why->starts_with(node.title()) ? *why : fmt::format("{}: {}", node.title(), *why));
+    stand_in(node);
+  };
   for (const Node* node : live)
-    if (reads_constants(*node))
-      attempt(*node, problems);
+    if (is_constant_at_heart(*node))
+      attempt(*node);
     else
       computed.push_back(node);
-  quantizes_ = std::ranges::any_of(computed, [&](const Node* node) { return is_quantized_layer(*node); });
-  for (const Node* node : computed) attempt(*node, problems);
+  find_quantizers(computed);
+  for (const Node* node : computed) attempt(*node);
   if (!problems.empty()) {
     std::string text = fmt::format("{}: {} of its nodes cannot be imported:", source_, problems.size());
     for (const std::string& problem : problems) text += "\n  " + problem;
@@ -176,6 +150,9 @@ ImportedNetwork Importer::run() {
   last.inputs = {graph_.outputs[0].name};
   last.op = "output";
   const ImportedValue logits = settled(last, 0);
+  if (!logits.layout.is_batch_outermost())
+    throw base::UserError(fmt::format("{}: its output '{}' is {}, whose first dimension is not the batch",
+                                      source_, graph_.outputs[0].name, show(logits.layout.shape())));
   if (logits.levels)
     throw base::UserError(
         fmt::format("{}: its output '{}' is integers of a QuantizeLinear; real numbers are "
@@ -189,42 +166,11 @@ ImportedNetwork Importer::run() {
   result_.output_name = graph_.outputs[0].name;
   result_.output_layout = logits.layout;
   result_.metadata = model_.metadata;
-  for (const auto& [weight, names] : layers_of_weight_) {
-    if (names.size() < 2) continue;
-    std::vector<int> layers;
-    for (const std::string& name : names) layers.push_back(result_.info.find_layer(name));
-    result_.info.shared_weights.push_back(std::move(layers));
-  }
+  note_shared_parameters();
   return std::move(result_);
 }
 
-bool Importer::reads_constants(const Node& node) const {
-  return std::ranges::all_of(node.inputs, [&](const std::string& name) {
-    const auto found = values_.find(name);
-    return name.empty() || (found != values_.end() && found->second.constant);
-  });
-}
-
-void Importer::attempt(const Node& node, std::vector<std::string>& problems) {
-  if (find_row(node) == nullptr && find_operator(node.domain, node.op) == nullptr) {
-    problems.push_back(fmt::format("{}: this operator is not known{}", node.title(),
-                                   node.domain.empty() ? "" : " (domain " + node.domain + ")"));
-    return;
-  }
-  // What reads the output of something unsupported cannot be judged.
-  if (std::ranges::any_of(node.inputs,
-                          [&](const std::string& name) { return !name.empty() && !values_.contains(name); }))
-    return;
-  try {
-    translate(node);
-  } catch (const Unsupported& unsupported) {
-    problems.push_back(fmt::format("{}: {}", node.title(), unsupported.why));
-  } catch (const base::UserError& error) {
-    const std::string_view why = error.what();  // of a node that was computed with its title
-    problems.push_back(why.starts_with(node.title()) ? std::string(why)
-                                                     : fmt::format("{}: {}", node.title(), why));
-  }
-}
+bool Importer::has_rule(const Node& node) { return find_row(node) != nullptr; }
 
 void Importer::translate(const Node& node) {
   const bool dequantizes = node.op == "DequantizeLinear";
@@ -234,7 +180,7 @@ void Importer::translate(const Node& node) {
       throw Unsupported{"it reads integers of a QuantizeLinear; a DequantizeLinear must be between them"};
   if (!dequantizes && fold(node)) return;
   const Row* row = find_row(node);
-  if (row == nullptr) throw Unsupported{"this operator is known for constants alone"};
+  if (row == nullptr) throw Unsupported{kConstantsAlone};
   (this->*row->rule)(node);
 }
 

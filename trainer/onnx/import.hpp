@@ -32,12 +32,14 @@ struct ImportedNetwork {
   Layout input_layout, output_layout;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::map<std::string, ImportedBits> bits;    ///< by layer; empty where nothing is quantized
+  bool has_quantizers = false;  ///< of tensors, whether layers compute under them or not
   std::map<std::string, float> tensor_scales;  ///< of what pairs round between other operations, by node
   std::vector<std::string> notes;              ///< what a user should know, e.g. a zero point that is dropped
 };
 
 /// Translates a model, whose one input becomes the images and whose one output the logits. Constants are
-/// folded, what does not reach the output is left out, and the batch is free, whatever the file says.
+/// folded, what does not reach the output is left out, and the batch is free, whatever the file says: where
+/// that fixes one, the number stands for the batch in the file's constants.
 ///
 /// Layers are named as the file's weights are ("layer1.0.conv1" for "layer1.0.conv1.weight"), or else as its
 /// nodes. `input` replaces dimensions of the input that the file leaves open. Throws UserError that lists,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "trainer/onnx/evaluate.hpp"
@@ -32,9 +33,9 @@ void Importer::scale_by(const onnx::Node& node, const ImportedValue& value, std:
 }
 
 /// factor * x + sign * constant
-void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, const Tensor& constant,
+void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, const ImportedValue& constant,
                             float sign, float factor) {
-  std::vector<float> summands = per_channel(constant, value.layout);
+  std::vector<float> summands = per_channel(constant.tensor, value.layout);
   if (!summands.empty()) {
     for (float& summand : summands) summand *= sign;
     const quant::Node& made_by = net_->node(value.node);
@@ -42,27 +43,35 @@ void Importer::add_constant(const onnx::Node& node, const ImportedValue& value, 
     // A layer's bias that the file adds apart.
     if (factor == 1 && behind_layer && !made_by.bias && is_read_once(value.node)) {
       net_->add_bias(value.node);
-      set_numbers(made_by.name + ".bias", std::move(summands));
+      set_numbers(made_by.name + ".bias", std::move(summands), constant.weight);
       ImportedValue same = value;
       return give(node, std::move(same));
     }
     std::vector<float> factors(summands.size(), factor);
     return scale_by(node, value, std::move(factors), std::move(summands));
   }
-  std::vector<float> all = per_element(constant, value.layout, net_->shape(value.node));
+  std::vector<float> all = per_element(constant.tensor, value.layout, net_->shape(value.node));
   if (all.empty() || factor != 1)
-    throw Unsupported{
-        fmt::format("a constant of {} and a tensor of {}", show(constant.dims), show(value.layout.shape()))};
+    throw Unsupported{fmt::format("a constant of {} and a tensor of {}", show(constant.tensor.dims),
+                                  show(value.layout.shape()))};
   for (float& summand : all) summand *= sign;
+  // Positions that are added to what class tokens were added to.
+  if (const quant::Node& made_by = net_->node(value.node);
+      made_by.op == quant::Op::position && is_read_once(value.node)) {
+    std::vector<float>& before = result_.numbers.at(made_by.name + ".weight");
+    std::ranges::transform(before, all, before.begin(), std::plus<>());
+    ImportedValue same = value;
+    return give(node, std::move(same));
+  }
   const std::string name = name_for(node);
   const int made = net_->position(name, value.node);
-  set_numbers(name + ".weight", std::move(all));
+  set_numbers(name + ".weight", std::move(all), constant.weight);
   give(node, made, value.layout);
 }
 
 void Importer::add(const onnx::Node& node) {
   for (const std::size_t k : {std::size_t{0}, std::size_t{1}})
-    if (input(node, k).constant) return add_constant(node, settled(node, 1 - k), input(node, k).tensor, 1, 1);
+    if (input(node, k).constant) return add_constant(node, settled(node, 1 - k), input(node, k), 1, 1);
   const ImportedValue a = settled(node, 0), b = settled(node, 1);
   if (a.layout.merged() != b.layout.merged())
     throw Unsupported{fmt::format("it adds {} and {}, which are not of one shape and order",
@@ -71,8 +80,8 @@ void Importer::add(const onnx::Node& node) {
 }
 
 void Importer::subtract(const onnx::Node& node) {
-  if (input(node, 1).constant) return add_constant(node, settled(node, 0), input(node, 1).tensor, -1, 1);
-  if (input(node, 0).constant) return add_constant(node, settled(node, 1), input(node, 0).tensor, 1, -1);
+  if (input(node, 1).constant) return add_constant(node, settled(node, 0), input(node, 1), -1, 1);
+  if (input(node, 0).constant) return add_constant(node, settled(node, 1), input(node, 0), 1, -1);
   const ImportedValue a = settled(node, 0), b = settled(node, 1);
   if (a.layout.merged() != b.layout.merged())
     throw Unsupported{fmt::format("it subtracts {} from {}, which are not of one shape and order",
@@ -152,8 +161,6 @@ void Importer::unary(const onnx::Node& node) {
     return of(quant::Function::hard_sigmoid, node.real("alpha", 0.2f), node.real("beta", 0.5f));
   if (node.op == "HardSwish") return of(quant::Function::hard_swish);
   if (node.op == "Erf") return of(quant::Function::erf);
-  if (node.text("approximate", "none") != "none")
-    throw Unsupported{"approximate: the exact GELU (none) is supported"};
   give(node, net_->gelu(name, x.node), x.layout);
 }
 
@@ -177,9 +184,9 @@ void Importer::prelu(const onnx::Node& node) {
   if (!input(node, 1).constant) throw Unsupported{"its slope is computed; a constant is supported"};
   std::vector<float> slopes = per_channel(input(node, 1).tensor, x.layout);
   if (slopes.empty()) throw Unsupported{"its slope is not one for each channel"};
-  const std::string name = name_for(node, node.inputs[1]);
+  const std::string name = name_for(node, initializer(node, 1));
   const int made = net_->prelu(name, x.node);
-  set_numbers(name + ".weight", std::move(slopes));
+  set_numbers(name + ".weight", std::move(slopes), input(node, 1).weight);
   give(node, made, x.layout);
 }
 

@@ -121,11 +121,10 @@ void Importer::conv(const onnx::Node& node) {
   const std::string name = name_for(node, weight.weight);
   const int made =
       net_->conv(name, x.node, static_cast<int>(dims[0]), w, static_cast<int>(groups), !bias.empty());
-  set_numbers(name + ".weight", reals(node, 1));
-  if (!bias.empty()) set_numbers(name + ".bias", bias);
+  set_numbers(name + ".weight", reals(node, 1), weight.weight);
+  if (!bias.empty()) set_numbers(name + ".bias", bias, initializer(node, 2));
   note_bits(name, x, weight);
-  const quant::Shape& out = net_->shape(made);
-  give(node, made, dims.size() == 4 ? Layout::image(out) : Layout::sequence(out));
+  give(node, made, image_layout(made, dims.size()));
 }
 
 /// `weight` is inputs x outputs. Of features a linear layer; of tokens one of each pixel.
@@ -140,7 +139,7 @@ int Importer::linear_tokens(const onnx::Node& node, const ImportedValue& x, cons
   const int made = net_->shape(x.node).pixels() == 1
                        ? net_->linear(name, x.node, count, false)
                        : net_->conv(name, x.node, count, quant::Window::square(1), 1, false);
-  set_numbers(name + ".weight", transposed(reals(node, 1), inputs, outputs));
+  set_numbers(name + ".weight", transposed(reals(node, 1), inputs, outputs), weight.weight);
   note_bits(name, x, weight);
   return made;
 }
@@ -150,16 +149,15 @@ void Importer::gemm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
   const ImportedValue& weight = input(node, 1);
   require_constant(weight, "second matrix");
-  if (x.layout.dims.size() != 2 || !x.layout.is_batch(0) || !x.layout.is_channels(1) ||
-      weight.tensor.dims.size() != 2)
-    throw Unsupported{
-        fmt::format("its first matrix is {}; N x features is supported", show(x.layout.shape()))};
+  if (x.layout.dims.size() != 2 || !x.layout.is_channels(1) || weight.tensor.dims.size() != 2)
+    throw Unsupported{fmt::format("its first matrix is {}; N x features, or tokens x features, is supported",
+                                  show(x.layout.shape()))};
   const float alpha = node.real("alpha", 1), beta = node.real("beta", 1);
   std::vector<float> matrix = reals(node, 1);
   const Dims& dims = weight.tensor.dims;
   const bool sideways = node.integer("transB", 0) != 0;
   const std::int64_t inputs = sideways ? dims[1] : dims[0], outputs = sideways ? dims[0] : dims[1];
-  if (net_->shape(x.node).channels != inputs || net_->shape(x.node).pixels() != 1)
+  if (net_->shape(x.node).channels != inputs)
     throw Unsupported{fmt::format("a matrix of {} for {} features", show(dims), x.layout.channels())};
   if (!sideways) matrix = transposed(matrix, inputs, outputs);
   for (float& value : matrix) value *= alpha;
@@ -173,11 +171,14 @@ void Importer::gemm(const onnx::Node& node) {
     for (float& value : bias) value *= beta;
   }
   const std::string name = name_for(node, weight.weight);
-  const int made = net_->linear(name, x.node, static_cast<int>(outputs), !bias.empty());
-  set_numbers(name + ".weight", std::move(matrix));
-  if (!bias.empty()) set_numbers(name + ".bias", std::move(bias));
+  const int count = static_cast<int>(outputs);
+  const int made = net_->shape(x.node).pixels() == 1
+                       ? net_->linear(name, x.node, count, !bias.empty())
+                       : net_->conv(name, x.node, count, quant::Window::square(1), 1, !bias.empty());
+  set_numbers(name + ".weight", std::move(matrix), weight.weight);
+  if (!bias.empty()) set_numbers(name + ".bias", std::move(bias), initializer(node, 2));
   note_bits(name, x, weight);
-  give(node, made, Layout::features(outputs));
+  give(node, made, x.layout.with_channels(outputs, 1));
 }
 
 void Importer::matmul(const onnx::Node& node) {
@@ -189,7 +190,7 @@ void Importer::matmul(const onnx::Node& node) {
       throw Unsupported{
           fmt::format("{} times a constant of {}", show(a.layout.shape()), show(weight.tensor.dims))};
     const int made = linear_tokens(node, a, weight);
-    return give(node, made, a.layout.with_channels(net_->shape(made).channels));
+    return give(node, made, a.layout.with_channels(net_->shape(made).channels, last));
   }
   // Head by head: rows are pixels, and of the second operand either these or its channels.
   const ImportedValue b = settled(node, 1);
@@ -201,7 +202,7 @@ void Importer::matmul(const onnx::Node& node) {
         const Atom& found = layout.atoms[static_cast<std::size_t>(atom)];
         if (found.axis == Axis::height || found.axis == Axis::width)
           throw Unsupported{"it multiplies matrices of single pixels"};
-        heads *= found.size;
+        if (found.axis == Axis::channel) heads *= found.size;
       }
     return heads;
   };
@@ -248,7 +249,8 @@ void Importer::batch_norm(const onnx::Node& node) {
       throw Unsupported{fmt::format("{} numbers in {} for {} channels", values.size(), numbers[i], channels)};
     if (i == 3 && std::ranges::any_of(values, [](float v) { return !(v >= 0); }))
       throw Unsupported{"a variance is negative or not a number"};
-    set_numbers(name + "." + numbers[i], std::move(values));
+    // Statistics are each node's own: what one sees, another does not.
+    set_numbers(name + "." + numbers[i], std::move(values), i < 2 ? initializer(node, i + 1) : std::string());
   }
   give(node, made, x.layout);
 }
@@ -256,19 +258,25 @@ void Importer::batch_norm(const onnx::Node& node) {
 void Importer::layer_norm(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
   const int rank = static_cast<int>(x.layout.dims.size());
-  std::int64_t axis = node.integer("axis", -1);
+  // One that was written out is over one dimension, whichever; the operator over all from its axis on.
+  const std::vector<std::int64_t> only = node.integers("axes", {});
+  std::int64_t axis = only.size() == 1 ? only[0] : node.integer("axis", -1);
   if (axis < 0) axis += rank;
-  if (axis != rank - 1 || !x.layout.is_channels(rank - 1))
+  if (axis < 0 || axis >= rank || (only.empty() && axis != rank - 1) ||
+      !x.layout.is_channels(static_cast<int>(axis)))
     throw Unsupported{"it is supported over the last dimension, where that is all channels"};
-  const std::string name = name_for(node, node.inputs.size() > 1 ? node.inputs[1] : std::string());
+  const std::string name = name_for(node, initializer(node, 1));
   const auto channels = static_cast<std::size_t>(x.layout.channels());
-  std::vector<float> gamma = reals(node, 1);
-  std::vector<float> beta = has_input(node, 2) ? reals(node, 2) : std::vector<float>(channels, 0.0f);
-  if (gamma.size() != channels || beta.size() != channels)
-    throw Unsupported{"other numbers than one for each channel"};
+  const auto numbers = [&](std::size_t k, float otherwise) {
+    if (!has_input(node, k)) return std::vector<float>(channels, otherwise);
+    require_constant(input(node, k), k == 1 ? "scale" : "bias");
+    return per_channel(input(node, k).tensor, x.layout);
+  };
+  std::vector<float> gamma = numbers(1, 1), beta = numbers(2, 0);
+  if (gamma.empty() || beta.empty()) throw Unsupported{"other numbers than one for each channel"};
   const int made = net_->layer_norm(name, x.node, node.real("epsilon", 1e-5f));
-  set_numbers(name + ".weight", std::move(gamma));
-  set_numbers(name + ".bias", std::move(beta));
+  set_numbers(name + ".weight", std::move(gamma), initializer(node, 1));
+  set_numbers(name + ".bias", std::move(beta), initializer(node, 2));
   give(node, made, x.layout);
 }
 

@@ -26,8 +26,7 @@ void Importer::max_pool(const onnx::Node& node) {
   const quant::Window w = window(node, x, kernel[0], kernel[1], node.integer("ceil_mode", 0) != 0);
   ImportedValue y = x;  // the largest of integers is one of them
   y.node = net_->max_pool(name_for(node), x.node, w);
-  y.layout =
-      x.layout.dims.size() == 4 ? Layout::image(net_->shape(y.node)) : Layout::sequence(net_->shape(y.node));
+  y.layout = image_layout(y.node, x.layout.dims.size());
   give(node, std::move(y));
 }
 
@@ -44,8 +43,7 @@ void Importer::average_pool(const onnx::Node& node) {
                      w.pad_top + w.pad_bottom + w.pad_left + w.pad_right == 0;
   const int made = whole ? net_->global_average_pool(name_for(node), x.node)
                          : net_->average_pool(name_for(node), x.node, w, counts);
-  give(node, made,
-       x.layout.dims.size() == 4 ? Layout::image(net_->shape(made)) : Layout::sequence(net_->shape(made)));
+  give(node, made, image_layout(made, x.layout.dims.size()));
 }
 
 void Importer::global_average_pool(const onnx::Node& node) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "quant/row_pad.hpp"
 #include "trainer/onnx/evaluate.hpp"
 #include "trainer/onnx/importer.hpp"
 
@@ -136,11 +137,59 @@ void Importer::unsqueeze(const onnx::Node& node) {
   give(node, std::move(value));
 }
 
+/// Constants that are joined to tokens, as a class token is: pixels of zeros, and what these are added to
+/// them.
+void Importer::add_tokens(const onnx::Node& node) {
+  std::size_t computed = node.inputs.size();
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    if (input(node, k).constant) continue;
+    if (computed < node.inputs.size())
+      throw Unsupported{"it joins constants to more than one computed tensor"};
+    computed = k;
+  }
+  const ImportedValue x = settled(node, computed);
+  const int axis = axis_of(node.integer("axis", 1), static_cast<int>(x.layout.dims.size()));
+  if (!x.layout.is_pixels(axis))
+    throw Unsupported{"it joins a constant to computed values; tokens, one after the other, are supported"};
+  const std::int64_t channels = x.layout.channels();
+  std::vector<float> values;
+  std::int64_t before = 0, after = 0;
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    if (k == computed) {
+      values.resize(values.size() + static_cast<std::size_t>(x.layout.pixels() * channels));
+      continue;
+    }
+    const Tensor& constant = input(node, k).tensor;
+    const auto where = static_cast<std::size_t>(axis);
+    const std::int64_t count = constant.dims.size() == x.layout.dims.size() ? constant.dims[where] : 0;
+    if (count < 1 || count > quant::NetworkBuilder::kLargestWindow)
+      throw Unsupported{
+          fmt::format("it joins a constant of {} to {}", show(constant.dims), show(x.layout.shape()))};
+    const Layout layout = x.layout.with_pixels(axis, count);
+    const quant::Shape shape{static_cast<int>(channels), 1, static_cast<int>(count)};
+    const std::vector<float> tokens = per_element(constant, layout, shape);
+    if (tokens.empty() || of_one_image(constant, layout).elements() != count * channels)
+      throw Unsupported{
+          fmt::format("it joins a constant of {} to {}", show(constant.dims), show(x.layout.shape()))};
+    values.insert(values.end(), tokens.begin(), tokens.end());
+    (k < computed ? before : after) += count;
+  }
+  constexpr std::int64_t kMost = quant::NetworkBuilder::kLargestWindow;
+  if (std::max(before, after) > kMost)
+    throw Unsupported{fmt::format("it joins more than {} constant tokens", kMost)};
+  const int padded = net_->copy(quant::row_pad(name_for(node), x.node, net_->node(x.node),
+                                               static_cast<int>(before), static_cast<int>(after)));
+  const std::string name = name_for(node, "tokens");
+  const int made = net_->position(name, padded);
+  set_numbers(name + ".weight", std::move(values));
+  give(node, made, x.layout.with_pixels(axis, net_->shape(made).pixels()));
+}
+
 void Importer::concat(const onnx::Node& node) {
   if (node.inputs.empty()) throw Unsupported{"it has no inputs"};
   std::vector<ImportedValue> parts;
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-    if (input(node, k).constant) throw Unsupported{"it joins a constant to computed values"};
+    if (input(node, k).constant) return add_tokens(node);
     parts.push_back(settled(node, k));
     parts.back().layout = parts.back().layout.merged();
   }
@@ -161,37 +210,56 @@ void Importer::concat(const onnx::Node& node) {
   give(node, made, first.with_channels(channels));
 }
 
+/// A part of one dimension: of channels, a run of the outermost ones; of pixels, the first.
+ImportedValue Importer::cut(const onnx::Node& node, const ImportedValue& x, int axis, std::int64_t begin,
+                            std::int64_t count) {
+  const std::int64_t size = x.layout.size(axis);
+  if (begin == 0 && count == size) return x;
+  ImportedValue part = x;
+  if (x.layout.is_outermost(axis)) {
+    const std::int64_t run = x.layout.channels() / size;
+    part.node =
+        net_->slice(name_for(node), x.node, static_cast<int>(begin * run), static_cast<int>(count * run));
+    part.layout = x.layout.with_outermost(axis, count);
+    return part;
+  }
+  const quant::Shape image = net_->shape(x.node);
+  constexpr int kLargest = quant::NetworkBuilder::kLargestWindow;
+  if (!x.layout.is_pixels(axis) || begin != 0 || count != 1 || std::max(image.height, image.width) > kLargest)
+    throw Unsupported{fmt::format(
+        "{} of {} in dimension {}: consecutive channels, or the first of all pixels, are supported",
+        count == 1 ? fmt::format("number {}", begin) : fmt::format("{} to {}", begin, begin + count), size,
+        axis)};
+  quant::Window first;
+  first.stride_h = image.height;
+  first.stride_w = image.width;
+  part.node = net_->max_pool(name_for(node), x.node, first);
+  part.layout = x.layout.pooled();
+  return part;
+}
+
 void Importer::split(const onnx::Node& node) {
   const ImportedValue x = settled(node, 0);
-  const Layout layout = x.layout.merged();
-  const int axis = axis_of(node.integer("axis", 0), static_cast<int>(layout.dims.size()));
-  if (layout.channel_dim() != axis) throw Unsupported{"it is supported along all channels"};
-  const std::int64_t channels = layout.channels();
+  const int axis = axis_of(node.integer("axis", 0), static_cast<int>(x.layout.dims.size()));
+  const std::int64_t all = x.layout.size(axis);
   std::vector<std::int64_t> sizes = has_input(node, 1) ? integers(node, 1) : node.integers("split", {});
   if (sizes.empty()) {
     const auto count = static_cast<std::int64_t>(node.outputs.size());
-    const std::int64_t size = (channels + count - 1) / count;
-    for (std::int64_t i = 0; i < count; ++i) sizes.push_back(std::min(size, channels - i * size));
+    const std::int64_t size = (all + count - 1) / count;
+    for (std::int64_t i = 0; i < count; ++i) sizes.push_back(std::min(size, all - i * size));
   }
   if (sizes.size() != node.outputs.size() ||
-      std::ranges::any_of(sizes, [](std::int64_t s) { return s < 1; }) ||
-      std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}) != channels)
-    throw Unsupported{
-        fmt::format("split: {} for {} channels in {} outputs", show(sizes), channels, node.outputs.size())};
+      std::ranges::any_of(sizes, [&](std::int64_t s) { return s < 1 || s > all; }) ||
+      std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}) != all)
+    throw Unsupported{fmt::format("split: {} of {} in {} outputs", show(sizes), all, node.outputs.size())};
   std::int64_t begin = 0;
-  for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++]) {
-    if (!readers_.contains(node.outputs[i])) continue;
-    ImportedValue part;
-    part.node = net_->slice(name_for(node), x.node, static_cast<int>(begin), static_cast<int>(sizes[i]));
-    part.layout = layout.with_channels(sizes[i]);
-    give(node, std::move(part), i);
-  }
+  for (std::size_t i = 0; i < sizes.size(); begin += sizes[i++])
+    if (readers_.contains(node.outputs[i])) give(node, cut(node, x, axis, begin, sizes[i]), i);
 }
 
 void Importer::slice(const onnx::Node& node) {
-  const ImportedValue x = settled(node, 0);
-  Layout layout = x.layout.merged();
-  const int rank = static_cast<int>(layout.dims.size());
+  ImportedValue x = settled(node, 0);
+  const int rank = static_cast<int>(x.layout.dims.size());
   const bool attributes = model_.opset < 10;
   const std::vector<std::int64_t> starts = attributes ? node.integers("starts", {}) : integers(node, 1);
   const std::vector<std::int64_t> ends = attributes ? node.integers("ends", {}) : integers(node, 2);
@@ -204,55 +272,44 @@ void Importer::slice(const onnx::Node& node) {
     for (std::size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
   if (starts.size() != ends.size() || axes.size() != starts.size() || steps.size() != starts.size())
     throw Unsupported{"starts, ends, axes and steps are not as many"};
-  int made = x.node;
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const int axis = axis_of(axes[i], rank);
-    const std::int64_t size = layout.size(axis);
+    const std::int64_t size = x.layout.size(axis);
     const auto bound = [&](std::int64_t at) {
       if (at < 0) at += size;
       return std::clamp<std::int64_t>(at, 0, size);
     };
     const std::int64_t begin = bound(starts[i]), end = bound(ends[i]);
-    if (steps[i] == 1 && begin == 0 && end == size) continue;
-    if (steps[i] != 1 || layout.channel_dim() != axis || begin >= end)
-      throw Unsupported{"consecutive channels are supported"};
-    made = net_->slice(name_for(node), made, static_cast<int>(begin), static_cast<int>(end - begin));
-    layout = layout.with_channels(end - begin);
+    if (steps[i] != 1) throw Unsupported{fmt::format("steps: got {}, 1 is supported", steps[i])};
+    if (begin >= end) throw Unsupported{"nothing is left of it"};
+    x = cut(node, x, axis, begin, end - begin);
   }
-  give(node, made, layout);
+  give(node, std::move(x));
 }
 
 void Importer::gather(const onnx::Node& node) {
-  // One of several equal runs of channels, as attention's queries, keys and values come.
-  const ImportedValue& x = input(node, 0);
-  const int rank = static_cast<int>(x.layout.dims.size());
-  const int axis = axis_of(node.integer("axis", 0), rank);
-  const std::vector<std::int64_t> index = integers(node, 1);
-  const auto& dim = x.layout.dims[static_cast<std::size_t>(axis)];
-  int outermost = -1;
-  for (int i = static_cast<int>(x.layout.atoms.size()) - 1; i >= 0; --i)
-    if (x.layout.atoms[static_cast<std::size_t>(i)].axis == Atom::Axis::channel) outermost = i;
-  if (index.size() != 1 || !input(node, 1).tensor.dims.empty() || dim.size() != 1 || dim[0] != outermost)
-    throw Unsupported{"one index of the outermost channels is supported"};
-  const std::int64_t count = x.layout.size(axis), run = x.layout.channels() / count;
-  const std::int64_t at = index[0] < 0 ? index[0] + count : index[0];
-  if (at < 0 || at >= count) throw Unsupported{fmt::format("index {} of {}", index[0], count)};
-  Layout layout = x.layout;
-  layout.atoms[static_cast<std::size_t>(outermost)].size = 1;
-  // An atom of 1 is none.
-  layout.dims.erase(layout.dims.begin() + axis);
-  layout.atoms.erase(layout.atoms.begin() + outermost);
-  for (auto& others : layout.dims)
-    for (int& atom : others)
-      if (atom > outermost) --atom;
-  give(node, net_->slice(name_for(node), x.node, static_cast<int>(at * run), static_cast<int>(run)), layout);
+  const ImportedValue x = settled(node, 0);
+  const int axis = axis_of(node.integer("axis", 0), static_cast<int>(x.layout.dims.size()));
+  std::vector<std::int64_t> index = integers(node, 1);
+  const bool one = input(node, 1).tensor.dims.empty();
+  if (input(node, 1).tensor.dims.size() > 1 || index.empty())
+    throw Unsupported{
+        fmt::format("indices of {}: one, or a row of them, is supported", show(input(node, 1).tensor.dims))};
+  const std::int64_t count = x.layout.size(axis);
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    if (index[i] < 0) index[i] += count;
+    if (index[i] < 0 || index[i] >= count) throw Unsupported{fmt::format("an index is beyond {}", count)};
+    if (index[i] != index[0] + static_cast<std::int64_t>(i))
+      throw Unsupported{"indices that do not follow each other"};
+  }
+  ImportedValue part = cut(node, x, axis, index[0], static_cast<std::int64_t>(index.size()));
+  if (one) part.layout = part.layout.without_dim(axis);
+  give(node, std::move(part));
 }
 
 void Importer::pad(const onnx::Node& node) {
   const ImportedValue x = image(node, 0);
   const std::size_t rank = x.layout.dims.size();
-  if (node.text("mode", "constant") != "constant")
-    throw Unsupported{fmt::format("mode: got '{}', supported is constant", node.text("mode", ""))};
   std::vector<std::int64_t> pads = model_.opset < 11 ? node.integers("pads", {}) : integers(node, 1);
   float value = node.real("value", 0);
   if (model_.opset >= 11) value = has_input(node, 2) ? scalar(node, 2) : 0.0f;
@@ -277,13 +334,12 @@ void Importer::pad(const onnx::Node& node) {
   const auto at = [&](std::size_t i) { return static_cast<int>(pads[i]); };
   const int made = rank == 4 ? net_->pad(name_for(node), x.node, at(2), at(3), at(6), at(7), value)
                              : net_->pad(name_for(node), x.node, 0, at(2), 0, at(5), value);
-  give(node, made, rank == 4 ? Layout::image(net_->shape(made)) : Layout::sequence(net_->shape(made)));
+  give(node, made, image_layout(made, rank));
 }
 
 void Importer::resize(const onnx::Node& node) {
   const ImportedValue x = image(node, 0);
   if (x.layout.dims.size() != 4) throw Unsupported{"N,C,H,W is supported"};
-  if (node.text("mode", "nearest") != "nearest") throw Unsupported{"mode: nearest is supported"};
   const Dims from = x.layout.shape();
   const std::size_t scales_at = node.op == "Upsample" || model_.opset < 11 ? 1 : 2;
   std::vector<double> factors;
@@ -314,7 +370,7 @@ void Importer::resize(const onnx::Node& node) {
   }
   const int made =
       net_->resize(name_for(node), x.node, static_cast<int>(factors[2]), static_cast<int>(factors[3]));
-  give(node, made, Layout::image(net_->shape(made)));
+  give(node, made, image_layout(made, 4));
 }
 
 void Importer::expand(const onnx::Node& node) {
@@ -322,10 +378,22 @@ void Importer::expand(const onnx::Node& node) {
   const std::vector<std::int64_t> to = integers(node, 1);
   const Dims from = x.layout.shape();
   if (to.size() > from.size()) throw Unsupported{"it adds dimensions"};
-  for (std::size_t i = 0; i < to.size(); ++i)
-    if (to[i] != 1 && to[i] != from[from.size() - to.size() + i])
-      throw Unsupported{fmt::format("{} to {}: it repeats data", show(from), show(to))};
-  give(node, x);
+  Dims wanted = from;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    std::int64_t& size = wanted[from.size() - to.size() + i];
+    if (to[i] != 1 && size == 1) size = to[i];
+    if (to[i] != 1 && to[i] != size) throw Unsupported{fmt::format("{} to {}", show(from), show(to))};
+  }
+  if (wanted == from) return give(node, x);
+  constexpr std::int64_t kMost = quant::NetworkBuilder::kLargestWindow;
+  const std::size_t rank = wanted.size();
+  if (!x.layout.is_image() || x.layout.pixels() != 1 || wanted[0] != from[0] || wanted[1] != from[1] ||
+      std::ranges::any_of(wanted.begin() + 2, wanted.end(), [](auto d) { return d < 1 || d > kMost; }))
+    throw Unsupported{fmt::format("{} to {}: one pixel for all is supported", show(from), show(to))};
+  const ImportedValue pixel = image(node, 0);
+  const int made = net_->resize(name_for(node), pixel.node, rank == 4 ? static_cast<int>(wanted[2]) : 1,
+                                static_cast<int>(wanted[rank - 1]));
+  give(node, made, image_layout(made, rank));
 }
 
 }  // namespace bitsmith::trainer::onnx

@@ -150,13 +150,15 @@ ImportedValue Importer::settled(const onnx::Node& node, std::size_t index) {
           if (axis != Axis::batch && (axis == Axis::channel) == of_channels) wanted.push_back(i);
         }
       std::vector<int> found = layout.dims[d];
-      std::erase_if(found,
-                    [&](int i) { return layout.atoms[static_cast<std::size_t>(i)].axis == Axis::batch; });
+      std::erase_if(found, [&](int i) {
+        const Atom& atom = layout.atoms[static_cast<std::size_t>(i)];
+        return atom.axis == Axis::batch && atom.size == 1;
+      });
       if (found != wanted)
         throw Unsupported{
             "it reads an image flattened in another order than channel, row, column, or in part"};
       value.node = net_->flatten(name_for(node, "flatten"), value.node);
-      Layout flat = Layout::features(net_->shape(value.node).channels);
+      Layout flat = Layout::features(net_->shape(value.node).channels, batch_);
       for (std::size_t before = 0; before < d; ++before)
         if (!layout.is_batch(static_cast<int>(before)))
           throw Unsupported{"it reads an image flattened in part"};
@@ -202,6 +204,11 @@ ImportedValue Importer::image(const onnx::Node& node, std::size_t index) {
   return value;
 }
 
+Layout Importer::image_layout(int made, std::size_t rank) const {
+  const quant::Shape shape = net_->shape(made);
+  return rank == 4 ? Layout::image(shape, batch_) : Layout::sequence(shape, batch_);
+}
+
 std::string Importer::unique(std::string name) {
   if (name.empty()) name = "node";
   std::string tried = name;
@@ -229,8 +236,31 @@ std::string Importer::name_for(const onnx::Node& node, std::string_view weight) 
   return unique(as_word(suffix.empty() || suffix == op ? base : base + "." + suffix));
 }
 
-void Importer::set_numbers(const std::string& name, std::vector<float> values) {
+std::string Importer::initializer(const onnx::Node& node, std::size_t index) const {
+  return has_input(node, index) ? input(node, index).weight : std::string();
+}
+
+void Importer::set_numbers(const std::string& name, std::vector<float> values, const std::string& source) {
   result_.numbers[name] = std::move(values);
+  if (!source.empty()) parameters_of_initializer_[source].push_back(name);
+}
+
+/// Parameters that were made of one initializer in one way.
+void Importer::note_shared_parameters() {
+  for (const auto& [initializer, names] : parameters_of_initializer_) {
+    std::vector<std::vector<std::string>> groups;
+    for (const std::string& name : names) {
+      const auto alike = std::ranges::find_if(groups, [&](const std::vector<std::string>& group) {
+        return result_.numbers.at(group.front()) == result_.numbers.at(name);
+      });
+      if (alike == groups.end())
+        groups.push_back({name});
+      else
+        alike->push_back(name);
+    }
+    for (auto& group : groups)
+      if (group.size() > 1) result_.info.shared_parameters.push_back(std::move(group));
+  }
 }
 
 bool Importer::is_read_once(int made) const {
@@ -243,7 +273,29 @@ bool Importer::is_read_once(int made) const {
   return reads == 1;
 }
 
-std::vector<float> Importer::per_channel(const Tensor& constant, const Layout& layout) const {
+Tensor Importer::of_one_image(const Tensor& constant, const Layout& layout) const {
+  const int batch = layout.batch_dim();
+  const int at = batch - static_cast<int>(layout.dims.size() - constant.dims.size());
+  if (constant.dims.size() > layout.dims.size() || at < 0 || !layout.is_batch(batch)) return constant;
+  const auto where = static_cast<std::size_t>(at);
+  if (constant.dims[where] == 1 || constant.dims[where] != layout.batch() ||
+      std::ranges::any_of(constant.dims.begin(), constant.dims.begin() + at, [](auto d) { return d != 1; }))
+    return constant;
+  const std::size_t each = constant.bytes.size() / static_cast<std::size_t>(layout.batch());
+  for (std::size_t i = each; i < constant.bytes.size(); ++i)
+    if (constant.bytes[i] != constant.bytes[i - each])
+      throw Unsupported{fmt::format("a constant of {} that is not the same for each image of the batch",
+                                    show(constant.dims))};
+  Tensor one;
+  one.type = constant.type;
+  one.dims = constant.dims;
+  one.dims[where] = 1;
+  one.bytes.assign(constant.bytes.begin(), constant.bytes.begin() + static_cast<std::ptrdiff_t>(each));
+  return one;
+}
+
+std::vector<float> Importer::per_channel(const Tensor& whole, const Layout& layout) const {
+  const Tensor constant = of_one_image(whole, layout);
   const std::vector<float> values = to_floats(constant);
   const auto channels = static_cast<std::size_t>(layout.channels());
   if (values.size() == 1) return std::vector<float>(channels, values[0]);
@@ -255,8 +307,9 @@ std::vector<float> Importer::per_channel(const Tensor& constant, const Layout& l
   return values;
 }
 
-std::vector<float> Importer::per_element(const Tensor& constant, const Layout& layout,
+std::vector<float> Importer::per_element(const Tensor& given, const Layout& layout,
                                          const quant::Shape& shape) const {
+  const Tensor constant = of_one_image(given, layout);
   const Dims whole = layout.shape();
   if (constant.dims.size() > whole.size()) return {};
   Dims dims(whole.size() - constant.dims.size(), 1);
@@ -274,6 +327,7 @@ std::vector<float> Importer::per_element(const Tensor& constant, const Layout& l
     std::int64_t inner = stride;
     for (std::size_t k = layout.dims[d].size(); k-- > 0;) {
       const auto atom = static_cast<std::size_t>(layout.dims[d][k]);
+      if (layout.atoms[atom].axis == Axis::batch && layout.atoms[atom].size > 1) return {};
       theirs[atom] = inner;
       inner *= layout.atoms[atom].size;
     }

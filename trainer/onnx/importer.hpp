@@ -1,10 +1,12 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "trainer/onnx/evaluate.hpp"
@@ -92,37 +94,55 @@ class Importer {
   void reduce_mean(const Node&);
 
  private:
+  static constexpr const char* kConstantsAlone = "this operator is known for constants alone";
+  static bool has_rule(const Node& node);
   void translate(const Node& node);
-  bool reads_constants(const Node& node) const;
-  void attempt(const Node& node, std::vector<std::string>& problems);
+  // import_refusals.cpp
+  std::optional<std::string> why_not(const Node& node);
+  bool reads_stand_in(const Node& node) const;
+  bool is_constant_at_heart(const Node& node) const;
+  void stand_in(const Node& node);
   bool fold(const Node& node);
-  quant::Shape input_shape() const;
-  std::vector<const Node*> live_nodes() const;
+  /// What the output depends on, in order, with the operators that are written out as one node each.
+  std::vector<const Node*> live_nodes();
 
   // What the rules work with.
   const ImportedValue& input(const Node& node, std::size_t index) const;
   bool has_input(const Node& node, std::size_t index) const;
+  /// Which initializer an input is; empty where it is none, or not there.
+  std::string initializer(const Node& node, std::size_t index) const;
   /// The values of a constant input as numbers. Throws Unsupported where it is no constant.
   std::vector<float> reals(const Node& node, std::size_t index) const;
   float scalar(const Node& node, std::size_t index) const;
   std::vector<std::int64_t> integers(const Node& node, std::size_t index) const;
   void give(const Node& node, ImportedValue value, std::size_t output = 0);
   void give(const Node& node, int made, Layout layout);
+  /// N,C,H,W or N,C,W of a node's tensor.
+  Layout image_layout(int made, std::size_t rank) const;
   /// The value with channels in the order of memory: shuffles them where they are not, and flattens where a
   /// dimension holds channels and pixels.
   ImportedValue settled(const Node& node, std::size_t index);
   /// Likewise, as NCHW or NCW.
   ImportedValue image(const Node& node, std::size_t index);
+  void add_tokens(const Node& node);
+  ImportedValue cut(const Node& node, const ImportedValue& x, int axis, std::int64_t begin,
+                    std::int64_t count);
   std::string name_for(const Node& node, std::string_view weight = {});
   std::string unique(std::string name);
-  void set_numbers(const std::string& name, std::vector<float> values);
+  /// `source`: the initializer that they are, if they are one.
+  void set_numbers(const std::string& name, std::vector<float> values, const std::string& source = {});
+  void note_shared_parameters();
   void note_bits(const std::string& layer, const ImportedValue& input, const ImportedValue& weight);
   void note_activation(const std::string& layer, const ImportedValue& input, ImportedBits& bits);
   void keep_exact_weight_scales();
+  /// A constant that is broadcast over a tensor of the layout, of one image: what the file repeats for each
+  /// of a batch is the same.
+  Tensor of_one_image(const Tensor& constant, const Layout& layout) const;
   /// Refuses scales of quantizers that are not above 0 and finite.
   void check_scales(const Node& node) const;
   ImportedQuantizer quantizer_of(const Node& node) const;
   bool is_quantized_layer(const Node& node) const;
+  void find_quantizers(const std::vector<const Node*>& nodes);
   /// Who reads what a tensor is behind pairs of such quantizers, beside layers with quantized weights.
   struct QuantizerReaders {
     bool others = false, output = false;
@@ -135,7 +155,7 @@ class Importer {
   std::vector<float> per_channel(const Tensor& constant, const Layout& layout) const;
   std::vector<float> per_element(const Tensor& constant, const Layout& layout,
                                  const quant::Shape& shape) const;
-  void add_constant(const Node& node, const ImportedValue& value, const Tensor& constant, float sign,
+  void add_constant(const Node& node, const ImportedValue& value, const ImportedValue& constant, float sign,
                     float factor);
   void scale_by(const Node& node, const ImportedValue& value, std::vector<float> factors,
                 std::vector<float> summands);
@@ -149,9 +169,14 @@ class Importer {
   const Graph& graph_;
   std::string source_;
   std::optional<quant::Shape> wanted_input_;
+  std::int64_t batch_ = 1;  ///< what it counts as in the file's shapes
+  std::deque<Node> recognised_;
   std::map<std::string, ImportedValue, std::less<>> values_;
+  std::set<std::string, std::less<>> constant_stand_ins_;  ///< would be constants, of unknown values
   std::map<std::string, int, std::less<>> readers_;
+  std::map<std::string, std::vector<std::string>> parameters_of_initializer_;
   std::map<std::string, std::vector<const Node*>, std::less<>> consumers_;
+  std::unordered_map<const Node*, ImportedQuantizer> quantizers_;
   bool quantizes_ = false;  ///< whether any layer's weights are quantized
   /// What is read in place of a node's tensor behind a quantizer; by the node, less what flattens it.
   struct QuantizedTensor {
@@ -161,7 +186,6 @@ class Importer {
     int result;
   };
   std::map<int, std::vector<QuantizedTensor>> quantized_;
-  std::map<std::string, std::vector<std::string>> layers_of_weight_;
   Budget folding_{0x1p32, kMostBytes};  ///< of all constants: seconds
   std::set<std::string> names_;
   std::unique_ptr<quant::NetworkBuilder> net_;

@@ -28,13 +28,15 @@ bool is_pixel(const Atom& atom) { return atom.axis == Axis::height || atom.axis 
 
 using Which = bool (*)(const Atom&);
 
-/// Whether a dimension is all such atoms, in order, and maybe the batch.
+/// Whether a dimension is all such atoms, in order, and maybe a batch of 1.
 bool is_all_of(const Layout& layout, int dim, Which which) {
   std::vector<int> wanted;
   for (int i = 0; i < static_cast<int>(layout.atoms.size()); ++i)
     if (which(layout.atoms[at(i)])) wanted.push_back(i);
   std::vector<int> found = layout.dims[at(dim)];
-  std::erase_if(found, [&](int index) { return layout.atoms[at(index)].axis == Axis::batch; });
+  std::erase_if(found, [&](int index) {
+    return layout.atoms[at(index)].axis == Axis::batch && layout.atoms[at(index)].size == 1;
+  });
   return found == wanted;
 }
 
@@ -56,9 +58,9 @@ Layout without(const Layout& layout, Which which) {
 
 }  // namespace
 
-Layout Layout::image(const quant::Shape& shape) {
+Layout Layout::image(const quant::Shape& shape, std::int64_t batch) {
   Layout layout;
-  layout.atoms = {{Axis::batch, 1}};
+  layout.atoms = {{Axis::batch, batch}};
   layout.dims = {{0}, {}, {}, {}};
   const auto add = [&](Axis axis, std::int64_t size, std::size_t dim) {
     if (size == 1) return;
@@ -71,10 +73,12 @@ Layout Layout::image(const quant::Shape& shape) {
   return layout;
 }
 
-Layout Layout::sequence(const quant::Shape& shape) { return image(shape).without_dim(2); }
+Layout Layout::sequence(const quant::Shape& shape, std::int64_t batch) {
+  return image(shape, batch).without_dim(2);
+}
 
-Layout Layout::features(std::int64_t count) {
-  return image({static_cast<int>(count), 1, 1}).without_dim(3).without_dim(2);
+Layout Layout::features(std::int64_t count, std::int64_t batch) {
+  return image({static_cast<int>(count), 1, 1}, batch).without_dim(3).without_dim(2);
 }
 
 std::int64_t Layout::size(int dim) const {
@@ -108,7 +112,7 @@ std::optional<Layout> Layout::reshaped(std::span<const std::int64_t> to) const {
       const std::int64_t size = result.atoms[at(atom)].size;
       if (wanted == 1 && size != 1) break;
       if (size > rest) {
-        if (size % rest != 0) return std::nullopt;
+        if (size % rest != 0 || result.atoms[at(atom)].axis == Axis::batch) return std::nullopt;
         split(result, atom, rest);
         for (auto& dim : made)
           for (int& index : dim)
@@ -169,8 +173,30 @@ bool Layout::is_innermost(int dim) const {
   return true;
 }
 
+bool Layout::is_outermost(int dim) const {
+  int next = 0;
+  while (next < static_cast<int>(atoms.size()) && !is_channel(atoms[at(next)])) ++next;
+  for (const int atom : dims[at(dim)])
+    if (!(atoms[at(atom)] == Atom{Axis::batch, 1}) && atom != next++) return false;
+  return true;
+}
+
 bool Layout::is_batch(int dim) const {
   return std::ranges::all_of(dims[at(dim)], [&](int index) { return atoms[at(index)].axis == Axis::batch; });
+}
+
+int Layout::batch_dim() const {
+  for (int dim = 0; dim < static_cast<int>(dims.size()); ++dim)
+    if (holds(dim, Axis::batch)) return dim;
+  return 0;
+}
+
+std::int64_t Layout::batch() const { return atoms[0].size; }
+
+bool Layout::is_batch_outermost() const {
+  for (const auto& dim : dims)
+    if (!dim.empty()) return atoms[at(dim[0])].axis == Axis::batch;
+  return true;
 }
 
 std::int64_t Layout::channels() const {
@@ -210,13 +236,46 @@ Layout Layout::merged() const {
   return *this;
 }
 
-Layout Layout::with_channels(std::int64_t count) const {
-  const int dim = channel_dim();
-  base::require(dim >= 0, "a layout whose channels are not one dimension");
+Layout Layout::with_channels(std::int64_t count, int dim) const {
+  if (dim < 0) dim = channel_dim();
+  base::require(dim >= 0 && is_channels(dim), "a layout whose channels are not one dimension");
   Layout result = without(*this, is_channel);
   if (count == 1) return result;
   result.dims[at(dim)].push_back(static_cast<int>(result.atoms.size()));
   result.atoms.push_back({Axis::channel, count});
+  return result;
+}
+
+Layout Layout::with_outermost(int dim, std::int64_t count) const {
+  base::require(is_outermost(dim), "a dimension that is not the outermost channels");
+  Layout result = *this;
+  const auto first = std::ranges::find_if(result.atoms, is_channel);
+  std::vector<int>& changed = result.dims[at(dim)];
+  const auto lost =
+      static_cast<int>(std::ranges::count_if(changed, [&](int atom) { return is_channel(atoms[at(atom)]); }));
+  const auto begin = static_cast<int>(first - result.atoms.begin());
+  const int kept = count > 1 ? 1 : 0;
+  result.atoms.erase(first, first + lost);
+  std::erase_if(changed, [&](int atom) { return atom >= begin; });
+  for (auto& others : result.dims)
+    for (int& atom : others)
+      if (atom >= begin) atom += kept - lost;
+  if (kept != 0) {
+    changed.push_back(begin);
+    result.atoms.insert(result.atoms.begin() + begin, {Axis::channel, count});
+  }
+  return result;
+}
+
+Layout Layout::with_pixels(int dim, std::int64_t count) const {
+  base::require(is_pixels(dim), "a dimension that is not all pixels");
+  Layout result = without(*this, is_pixel);
+  if (count == 1) return result;
+  for (auto& others : result.dims)
+    for (int& atom : others)
+      if (atom > 0) ++atom;
+  result.atoms.insert(result.atoms.begin() + 1, {Axis::width, count});
+  result.dims[at(dim)].push_back(1);
   return result;
 }
 
@@ -227,6 +286,7 @@ std::vector<std::int64_t> Layout::memory_order() const {
   std::vector<std::int64_t> order = {0};
   for (const auto& dim : dims)
     for (int atom : dim) {
+      if (atoms[at(atom)].axis == Axis::batch) continue;
       std::vector<std::int64_t> longer;
       longer.reserve(order.size() * static_cast<std::size_t>(atoms[at(atom)].size));
       for (std::int64_t begin : order)

@@ -48,6 +48,21 @@ void replace_tail(std::vector<Item>& items, std::size_t own, const std::vector<I
   items.insert(items.end(), from.begin() + static_cast<std::ptrdiff_t>(own), from.end());
 }
 
+/// Gives every copy the sum of all gradients. Copies that are not there, or not alike, are left as they are.
+template <typename Members, typename Copy>
+void sum_gradients(const Members& members, const Copy& copy) {
+  Parameter* const first = copy(members.front());
+  const auto fits = [&](auto member) {
+    const Parameter* const other = copy(member);
+    return other != nullptr && other->gradient.size() == first->gradient.size();
+  };
+  if (first == nullptr || !std::ranges::all_of(members, fits)) return;
+  const auto others = std::span(members).subspan(1);
+  for (auto member : others)
+    std::ranges::transform(first->gradient, copy(member)->gradient, first->gradient.begin(), std::plus<>());
+  for (auto member : others) copy(member)->gradient = first->gradient;
+}
+
 }  // namespace
 
 LearnedNumbers::LearnedNumbers(const quant::NetworkInfo& info, std::vector<Parameter>& parameters,
@@ -59,7 +74,16 @@ LearnedNumbers::LearnedNumbers(const quant::NetworkInfo& info, std::vector<Param
       own_parameters_(parameters.size()),
       own_buffers_(buffers.size()),
       source_(quant::tensors_read(info)),
-      gradients_(info.layers.size()) {
+      gradients_(info.layers.size()),
+      layers_of_one_weight_(quant::layers_of_one_weight(info)) {
+  for (const auto& names : info.shared_parameters) {
+    shared_.emplace_back();
+    for (const std::string& shared : names) {
+      const auto found = std::ranges::find(parameters_, shared, &Parameter::name);
+      base::require(found != parameters_.end(), "a shared parameter that the network does not have");
+      shared_.back().push_back(static_cast<std::size_t>(found - parameters_.begin()));
+    }
+  }
   parameters_.reserve(own_parameters_ + kMostParameters * info.layers.size());
   buffers_.reserve(own_buffers_ + kMostBuffers * info.layers.size());
   const auto readers = info.consumers();
@@ -196,32 +220,19 @@ void LearnedNumbers::reduce_gradients() {
     size.gradient[0] = static_cast<float>(sum.size);
     if (lead.input_offset != nullptr) lead.input_offset->gradient[0] = static_cast<float>(sum.offset);
   }
-  sum_gradients_of_shared_weights();
+  sum_gradients_of_shared_parameters();
 }
 
-void LearnedNumbers::sum_gradients_of_shared_weights() {
-  for (const auto& layers : info_.shared_weights) {
-    const auto sum = [&](auto&& of_layer) {
-      Parameter* const first = of_layer(layers.front());
-      const auto fits = [&](int layer) {
-        const Parameter* const copy = of_layer(layer);
-        return copy != nullptr && copy->gradient.size() == first->gradient.size();
-      };
-      if (first == nullptr || !std::ranges::all_of(layers, fits)) return;
-      const auto others = std::span(layers).subspan(1);
-      for (int layer : others)
-        std::ranges::transform(first->gradient, of_layer(layer)->gradient, first->gradient.begin(),
-                               std::plus<>());
-      for (int layer : others) of_layer(layer)->gradient = first->gradient;
-    };
-    sum([this](int layer) { return &weight(layer); });
+void LearnedNumbers::sum_gradients_of_shared_parameters() {
+  for (const auto& group : shared_)
+    sum_gradients(group, [this](std::size_t index) { return &parameters_[index]; });
+  for (const auto& layers : layers_of_one_weight_)
     for (Parameter* LearnedQuantization::*number :
          {&LearnedQuantization::weight_step, &LearnedQuantization::weight_positive,
           &LearnedQuantization::weight_negative})
-      sum([this, number](int layer) {
+      sum_gradients(layers, [this, number](int layer) {
         return quantization_[static_cast<std::size_t>(layer)].learned.*number;
       });
-  }
 }
 
 int tensor_read_by(const quant::NetworkInfo& info, const quant::LayerInfo& layer) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "quant/network_info.hpp"
+#include "quant/tied_layers.hpp"
 #include "trainer/layer_quantization.hpp"
 #include "trainer/parameters.hpp"
 
@@ -33,7 +34,7 @@ class LearnedNumbers {
   /// Back to where the methods keep their numbers and weights; before a training step's forward.
   void project();
   /// After a backward pass: gradients of inputs' numbers, summed over the layers that share them; and of
-  /// shared weights and their numbers, so that their copies stay equal.
+  /// shared parameters and the numbers of shared weights, so that their copies stay equal.
   void reduce_gradients();
 
  private:
@@ -42,17 +43,19 @@ class LearnedNumbers {
   Parameter& weight(int layer);
   std::string name(int layer, const char* suffix) const;
   void link();
-  void sum_gradients_of_shared_weights();
+  void sum_gradients_of_shared_parameters();
 
   const quant::NetworkInfo& info_;
   std::vector<Parameter>& parameters_;
   std::vector<Buffer>& buffers_;
   std::vector<LayerQuantization>& quantization_;
   std::size_t own_parameters_, own_buffers_;
-  std::vector<int> source_;               ///< per layer: the node that it reads, past flattening
-  std::vector<int> norm_;                 ///< per layer: the batch norm that alone reads it, or -1
-  std::vector<std::size_t> weight_;       ///< per layer: its weights' place among the parameters
-  std::vector<InputGradient> gradients_;  ///< per layer
+  std::vector<int> source_;                       ///< per layer: the node that it reads, past flattening
+  std::vector<int> norm_;                         ///< per layer: the batch norm that alone reads it, or -1
+  std::vector<std::size_t> weight_;               ///< per layer: its weights' place among the parameters
+  std::vector<InputGradient> gradients_;          ///< per layer
+  std::vector<std::vector<std::size_t>> shared_;  ///< groups of parameters that are one
+  std::vector<quant::TiedLayers> layers_of_one_weight_;
 };
 
 /// Whether a layer's input scale cannot be learned: it reads the images, whose gradient nobody computes, or

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quant/base/random.hpp"
+#include "quant/row_pad.hpp"
 #include "tests/trainer/reference_network.hpp"
 #include "trainer/layer.hpp"
 #include "trainer/parts.hpp"
@@ -139,6 +140,11 @@ const std::vector<Case>& cases() {
       {"slice", 3, 2, {7, 3, 3}, [](auto& n) { n.slice("l", 0, 2, 4); }},
       {"shuffle", 3, 2, {12, 3, 3}, [](auto& n) { n.shuffle("l", 0, 3); }},
       {"pad", 3, 2, {3, 4, 3}, [](auto& n) { n.pad("l", 0, 1, 0, 2, 3, 0.5f); }},
+      {"pad of a row",
+       3,
+       2,
+       {3, 4, 3},
+       [](auto& n) { n.copy(quant::row_pad("l", 0, n.node(0), 1, 2, 0.5f)); }},
       {"resize", 3, 2, {3, 2, 3}, [](auto& n) { n.resize("l", 0, 3, 2); }},
       {"quantize, in an fp32 network", 3, 2, {4, 3, 2}, [](auto& n) { n.quantize("l", 0); }},
       {"layer norm of 16", 3, 2, {16, 3, 2}, [](auto& n) { n.layer_norm("l", 0); }},

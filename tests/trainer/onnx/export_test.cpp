@@ -6,6 +6,7 @@
 
 #include "quant/base/error.hpp"
 #include "quant/base/file.hpp"
+#include "quant/row_pad.hpp"
 #include "tests/trainer/deployed_example.hpp"
 #include "tests/trainer/onnx/export_helpers.hpp"
 #include "tests/trainer/onnx/without_qonnx.hpp"
@@ -72,6 +73,7 @@ quant::NetworkInfo imported_network() {
   y = net.average_pool("average", net.resize("resized", y, 2, 3), Window::square(3, 2, 1), true);
   y = net.relu("relu", net.conv("conv3", y, 6, Window{}, 1, true));
   y = net.conv("conv4", net.slice("some", net.resize("larger", y, 1, 2), 1, 4), 6, Window{}, 2, true);
+  y = net.copy(quant::row_pad("row", y, net.node(y), 2, 1));
   y = net.multiply("product", net.function("sigmoid", y, Function::sigmoid),
                    net.function("erf", y, Function::erf));
   net.linear("fc", net.flatten("flat", y), Example::kClasses);
