@@ -64,7 +64,8 @@ NamedNetwork load_network(const NetworkArgument& argument) {
     if (!argument.input.empty()) input = shape_of(argument.input);
     trainer::onnx::ImportedNetwork imported = trainer::onnx::import_file(argument.network, input);
     quant::Policy policy = trainer::onnx::imported_policy(imported);
-    return {std::move(imported.info), policy.quantizes() ? std::optional(std::move(policy)) : std::nullopt};
+    const bool its_own = imported.has_quantizers || policy.quantizes();
+    return {std::move(imported.info), its_own ? std::optional(std::move(policy)) : std::nullopt};
   }
   const quant::Shape input = argument.input.empty() ? quant::Shape{3, 32, 32} : shape_of(argument.input);
   if (argument.network.ends_with(".yaml") || argument.network.ends_with(".yml"))

@@ -127,8 +127,7 @@ ImportedNetwork Importer::run() {
   std::vector<const Node*> computed;
   const auto attempt = [&](const Node& node) {
     if (const std::optional<std::string> why = why_not(node))
-      problems.push_back(why->starts_with(node.title()) ? *why  // of what was computed
-                                                        : fmt::format("{}: {}", node.title(), *why));
+      problems.push_back(why->starts_with(node.title()) ? *why : fmt::format("{}: {}", node.title(), *why));
     stand_in(node);
   };
   for (const Node* node : live)
@@ -136,7 +135,7 @@ ImportedNetwork Importer::run() {
       attempt(*node);
     else
       computed.push_back(node);
-  quantizes_ = std::ranges::any_of(computed, [&](const Node* node) { return is_quantized_layer(*node); });
+  find_quantizers(computed);
   for (const Node* node : computed) attempt(*node);
   if (!problems.empty()) {
     std::string text = fmt::format("{}: {} of its nodes cannot be imported:", source_, problems.size());

@@ -32,6 +32,7 @@ struct ImportedNetwork {
   Layout input_layout, output_layout;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::map<std::string, ImportedBits> bits;    ///< by layer; empty where nothing is quantized
+  bool has_quantizers = false;                 ///< of tensors, whether layers compute under them or not
   std::map<std::string, float> tensor_scales;  ///< of what pairs round between other operations, by node
   std::vector<std::string> notes;              ///< what a user should know, e.g. a zero point that is dropped
 };

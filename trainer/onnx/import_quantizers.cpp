@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 
 #include "quant/quantizer.hpp"
 #include "trainer/onnx/importer.hpp"
@@ -67,6 +68,21 @@ bool Importer::is_quantized_layer(const onnx::Node& node) const {
   return weight != values_.end() && weight->second.constant && has_level_bits(weight->second);
 }
 
+void Importer::find_quantizers(const std::vector<const onnx::Node*>& nodes) {
+  for (const onnx::Node* node : nodes) {
+    quantizes_ |= is_quantized_layer(*node);
+    if (node->op != "QuantizeLinear") continue;
+    result_.has_quantizers = true;
+    const bool constants =
+        std::ranges::all_of(node->inputs | std::views::drop(1),
+                            [&](const std::string& name) { return name.empty() || values_.contains(name); });
+    try {
+      if (constants) quantizers_[node] = quantizer_of(*node);
+    } catch (const Unsupported&) {  // told when it is translated
+    }
+  }
+}
+
 Importer::QuantizerReaders Importer::readers_of(const std::string& tensor,
                                                 const ImportedQuantizer& quantizer) const {
   QuantizerReaders found;
@@ -78,14 +94,8 @@ Importer::QuantizerReaders Importer::readers_of(const std::string& tensor,
     found.output |= name == graph_.outputs[0].name;
   };
   const auto is_the_same = [&](const onnx::Node& node) {
-    if (node.op != "QuantizeLinear") return false;
-    for (std::size_t i = 1; i < node.inputs.size(); ++i)
-      if (has_input(node, i) && !values_.contains(node.inputs[i])) return false;
-    try {
-      return quantizer_of(node) == quantizer;
-    } catch (const Unsupported&) {
-      return false;  // told when it is translated
-    }
+    const auto known = quantizers_.find(&node);
+    return known != quantizers_.end() && known->second == quantizer;
   };
   // Also other pairs of the same tensor that say the same.
   for (const onnx::Node* node : consumers(tensor))
@@ -174,8 +184,10 @@ void Importer::dequantize(const onnx::Node& node) {
   if (!x.constant) {
     ImportedValue same = settled(node, 0);
     if (!same.levels) throw Unsupported{"it reads no integers of a QuantizeLinear"};
-    if (scalar(node, 1) != same.quantizer.scale ||
-        (has_input(node, 2) ? scalar(node, 2) : 0.0f) != static_cast<float>(same.quantizer.zero_point))
+    const float zero_point = has_input(node, 2) ? scalar(node, 2) : 0.0f;
+    const bool alike = scalar(node, 1) == same.quantizer.scale &&
+                       zero_point == static_cast<float>(same.quantizer.zero_point);
+    if (same.quantizer.bits > 0 && !alike)
       throw Unsupported{"its scale or zero point is not that of the QuantizeLinear before it"};
     same.levels = false;
     return give(node, std::move(same));

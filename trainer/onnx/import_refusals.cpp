@@ -101,8 +101,10 @@ void Importer::stand_in(const onnx::Node& node) {
     if (i == 0 && !node.inputs.empty() && node.domain.empty() &&
         (is_among(node.op, kElements) || is_among(node.op, kNorms)))
       if (const auto like = values_.find(node.inputs[0]); like != values_.end() && !like->second.constant) {
-        const ImportedValue same = like->second;
-        values_[name] = same;
+        ImportedValue same = like->second;
+        same.levels = node.op == "QuantizeLinear";
+        if (same.levels) same.quantizer = {};
+        values_[name] = std::move(same);
         continue;
       }
     if (constant) constant_stand_ins_.insert(name);

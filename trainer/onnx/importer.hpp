@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "trainer/onnx/evaluate.hpp"
@@ -141,6 +142,7 @@ class Importer {
   void check_scales(const Node& node) const;
   ImportedQuantizer quantizer_of(const Node& node) const;
   bool is_quantized_layer(const Node& node) const;
+  void find_quantizers(const std::vector<const Node*>& nodes);
   /// Who reads what a tensor is behind pairs of such quantizers, beside layers with quantized weights.
   struct QuantizerReaders {
     bool others = false, output = false;
@@ -174,6 +176,7 @@ class Importer {
   std::map<std::string, int, std::less<>> readers_;
   std::map<std::string, std::vector<std::string>> parameters_of_initializer_;
   std::map<std::string, std::vector<const Node*>, std::less<>> consumers_;
+  std::unordered_map<const Node*, ImportedQuantizer> quantizers_;
   bool quantizes_ = false;  ///< whether any layer's weights are quantized
   /// What is read in place of a node's tensor behind a quantizer; by the node, less what flattens it.
   struct QuantizedTensor {

@@ -84,26 +84,29 @@ BOOST_AUTO_TEST_CASE(weights_that_are_integers_keep_their_scales) {
 
 // What a network of integers writes as ONNX is the same network of integers when it is read.
 BOOST_AUTO_TEST_CASE(exported_integers_come_back_as_they_were) {
+  const auto check = [](Example example, const quant::LayerFormats& formats) {
+    const DeployedModel model =
+        deploy(example.network, example.quantize(quant::uniform_policy(example.network.info(), formats)));
+    Tensor expected, found;
+    IntegerNetwork(model, 8).run_all(example.data.images, expected);
+    const onnx::ImportedNetwork imported =
+        onnx::import_model(onnx::export_quantized(model, onnx::Dialect::qdq).model, "exported");
+    BOOST_TEST(imported.notes.empty());
+    Network network(imported.info, 1);
+    onnx::put_numbers(imported, network);
+    onnx::apply_imported_policy(network, imported, calibrate(network, example.source, {}));
+    const quant::Plan plan = quant::lower(network.info(), onnx::imported_policy(imported));
+    IntegerNetwork(network, plan, 8).run_all(example.data.images, found);
+    const LogitDifference apart = difference(expected, {found.data(), found.data() + found.elements()});
+    BOOST_TEST(apart.relative < 1e-3);
+    BOOST_TEST(apart.agreement == 1.0);
+  };
   for (const char* name : {"cnn_small", "resnet8", "mobilenet_v2_small", "lenet5"})
     for (const quant::LayerFormats formats : {quant::LayerFormats{8, 8}, {4, 8}, {4, 4}})
       BOOST_TEST_CONTEXT(name << ", " << formats.weight.name() << ", " << formats.activation.name()) {
-        Example example(name, 4);
-        const DeployedModel model =
-            deploy(example.network, example.quantize(quant::uniform_policy(example.network.info(), formats)));
-        Tensor expected, found;
-        IntegerNetwork(model, 8).run_all(example.data.images, expected);
-        const onnx::ImportedNetwork imported =
-            onnx::import_model(onnx::export_quantized(model, onnx::Dialect::qdq).model, "exported");
-        BOOST_TEST(imported.notes.empty());
-        Network network(imported.info, 1);
-        onnx::put_numbers(imported, network);
-        onnx::apply_imported_policy(network, imported, calibrate(network, example.source, {}));
-        const quant::Plan plan = quant::lower(network.info(), onnx::imported_policy(imported));
-        IntegerNetwork(network, plan, 8).run_all(example.data.images, found);
-        const LogitDifference apart = difference(expected, {found.data(), found.data() + found.elements()});
-        BOOST_TEST(apart.relative < 1e-3);
-        BOOST_TEST(apart.agreement == 1.0);
+        check(Example(name, 4), formats);
       }
+  BOOST_TEST_CONTEXT("integer joins") { check(Example("resnet8", 4, {3, 16, 16}, Joins::int8), {8, 8}); }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -7,8 +7,8 @@
 #include <functional>
 #include <limits>
 
-#include "quant/base/error.hpp"
 #include "quant/plan.hpp"
+#include "tests/trainer/onnx/import_check.hpp"
 #include "tests/trainer/onnx/sketch.hpp"
 #include "trainer/integer_network.hpp"
 #include "trainer/onnx/evaluate.hpp"
@@ -20,7 +20,9 @@ namespace {
 using namespace bitsmith;
 using namespace bitsmith::trainer;
 using onnx::ElementType;
+using tests::has;
 using tests::Sketch;
+using tests::why_refused;
 
 constexpr int kImages = 4, kChannels = 4;
 
@@ -85,17 +87,6 @@ Outcome run(const onnx::Model& model) {
 
 constexpr double kExact =
     1e-5;  // no scale here is a fraction of another, so that nothing lies between two levels
-
-std::string refusal(const onnx::Model& model) {
-  try {
-    onnx::import_model(model, "m");
-  } catch (const base::UserError& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -218,6 +209,7 @@ BOOST_AUTO_TEST_CASE(without_quantized_weights_pairs_are_told_and_clip) {
   sketch.node("Conv", {x, sketch.weight("w", {3, kChannels, 1, 1})});
   const Outcome outcome = run(sketch.finish());
   BOOST_TEST(!onnx::imported_policy(outcome.imported).quantizes());
+  BOOST_TEST(outcome.imported.has_quantizers);
   BOOST_TEST(outcome.imported.info.quantize_nodes().empty());
   BOOST_REQUIRE(outcome.imported.notes.size() == 1u);
   BOOST_TEST(has(outcome.imported.notes[0], "its rounding is left out"), outcome.imported.notes[0]);
@@ -231,7 +223,7 @@ BOOST_AUTO_TEST_CASE(scales_must_be_above_0_and_finite) {
       Sketch sketch({1, kChannels, 5, 5});
       layer(sketch, pair(sketch, "x", ElementType::int8, 0, 0.0307f));
       sketch.value(scale, odd);
-      const std::string why = refusal(sketch.finish());
+      const std::string why = why_refused(sketch.finish());
       BOOST_TEST(has(why, "it must be a finite number above 0"), why);
       BOOST_TEST(has(why, scale == "s0" ? "'QuantizeLinear0'" : "'DequantizeLinear2'"), why);
     }
@@ -242,16 +234,17 @@ BOOST_AUTO_TEST_CASE(integers_are_read_by_their_own_dequantizer_alone) {
   pair(other, "x", ElementType::int8, 0, 0.0307f);
   other.value("another", 0.5f);
   other.model.graph.nodes.back().inputs[1] = "another";
-  BOOST_TEST(has(refusal(other.finish()), "DequantizeLinear1': its scale or zero point is not that"),
-             refusal(other.finish()));
+  BOOST_TEST(has(why_refused(other.finish()), "DequantizeLinear1': its scale or zero point is not that"),
+             why_refused(other.finish()));
   Sketch cast({1, kChannels, 5, 5});
   pair(cast, "x", ElementType::int8, 0, 0.0307f);
   cast.node("Cast", {"QuantizeLinear0_0"}, {{"to", onnx::integer_attribute(1)}});
-  BOOST_TEST(has(refusal(cast.finish()), "'Cast2': it reads integers of a QuantizeLinear"),
-             refusal(cast.finish()));
+  BOOST_TEST(has(why_refused(cast.finish()), "'Cast2': it reads integers of a QuantizeLinear"),
+             why_refused(cast.finish()));
   Sketch output({1, kChannels, 5, 5});
   output.node("QuantizeLinear", {"x", output.value("s", 0.10371f)});
-  BOOST_TEST(has(refusal(output.finish()), "is integers of a QuantizeLinear"), refusal(output.finish()));
+  BOOST_TEST(has(why_refused(output.finish()), "is integers of a QuantizeLinear"),
+             why_refused(output.finish()));
 }
 
 BOOST_AUTO_TEST_CASE(spoilt_quantizers_are_refused_or_imported_but_never_crash) {
@@ -287,7 +280,7 @@ BOOST_AUTO_TEST_CASE(spoilt_quantizers_are_refused_or_imported_but_never_crash) 
           }
       }
     }
-    refused += !refusal(model).empty();
+    refused += !why_refused(model).empty();
   }
   BOOST_TEST(refused > 300);
   BOOST_TEST(refused < 1500);
