@@ -193,8 +193,7 @@ class Deployment {
       numbers.scale = output_scale(step);
       numbers.range = output_range(step);
     }
-    const bool scales =
-        step.kind == quant::StepKind::batch_norm && node(step.node).op == quant::Op::scale;
+    const bool scales = step.kind == quant::StepKind::batch_norm && node(step.node).op == quant::Op::scale;
     if (scales || step.kind == quant::StepKind::prelu) {
       const std::string& name = node(step.node).name;
       numbers.multiplier = parameter(name + ".weight");
